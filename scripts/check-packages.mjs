@@ -2,23 +2,13 @@
 // side by side as an install would lay them, loads every entry point both by import and by require(), and runs programs that use
 // them, in JavaScript and in TypeScript, with the addon and without. `pnpm test:packages` does the same with an install by npm.
 import { spawnSync } from 'node:child_process';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import process from 'node:process';
 import { layProject, programFailures, typeScriptFailures, useFailures } from './lib/consumer.mjs';
-import { tarballOf } from './lib/tarballs.mjs';
-import { publishedMembers, readManifest, repositoryRoot } from './lib/workspace.mjs';
+import { unpackPackages } from './lib/unpacked-packages.mjs';
+import { readManifest, repositoryRoot } from './lib/workspace.mjs';
 
 /** @typedef {import('./lib/workspace.mjs').Member} Member */
 
@@ -32,30 +22,6 @@ const loaders = {
     '--input-type=commonjs',
     `--eval=console.log(Object.keys(require('${specifier}')).sort().join(' '))`,
   ],
-};
-
-/** @param {Member} member @param {string} folder */
-const unpack = (member, folder) => {
-  mkdirSync(folder, { recursive: true });
-  const { status, stderr } = spawnSync('tar', ['-xzf', tarballOf(member), '-C', folder, '--strip-components=1']);
-  return status === 0 ? [] : [`${tarballOf(member)} can't be unpacked: ${stderr}`];
-};
-
-/**
- * What packages depend on from outside lies beside them, too; and so do peers, which whoever uses an entry point that
- * needs them has installed.
- *
- * @param {Member} member
- * @param {string} modules
- */
-const linkOutsideDependencies = (member, modules) => {
-  for (const name of Object.keys({ ...member.manifest.peerDependencies, ...member.manifest.dependencies })) {
-    const installed = join(repositoryRoot, member.folder, 'node_modules', name);
-    if (!existsSync(join(modules, name))) {
-      mkdirSync(dirname(join(modules, name)), { recursive: true });
-      symlinkSync(realpathSync(installed), join(modules, name), 'junction');
-    }
-  }
 };
 
 /** @param {string} folder */
@@ -125,12 +91,7 @@ const hasBinary = (folder) => {
 };
 
 const consumer = mkdtempSync(join(tmpdir(), 'walstack-consumer-'));
-const packages = publishedMembers(repositoryRoot).map((member) => ({
-  member,
-  folder: join(consumer, 'node_modules', member.manifest.name),
-}));
-const unpacked = packages.flatMap(({ member, folder }) => unpack(member, folder));
-for (const { member } of packages) linkOutsideDependencies(member, join(consumer, 'node_modules'));
+const { packages, violations: unpacked } = unpackPackages(join(consumer, 'node_modules'));
 layProject(consumer);
 const hasAddon = hasBinary(join(consumer, 'node_modules', '@walstack', 'native'));
 /** @type {import('./lib/consumer.mjs').Consumer} */

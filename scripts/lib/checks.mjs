@@ -25,4 +25,5 @@ export const checks = [
     commands: packages.map((member) => ['attw', tarballOf(member), '--profile', 'esm-only']),
   },
   { name: 'packages load', commands: [[process.execPath, 'scripts/check-packages.mjs']] },
+  { name: 'examples alone', commands: [[process.execPath, 'scripts/check-examples.mjs']] },
 ];

@@ -37,6 +37,6 @@ export async function bundle(program: string, outfile: string): Promise<Bundle> 
 function packagesIn({ outputs }: Metafile): string[] {
   const inputs = Object.values(outputs).flatMap((output) => Object.entries(output.inputs));
   const used = inputs.filter(([, { bytesInOutput }]) => bytesInOutput > 0).map(([path]) => path);
-  const names = used.flatMap((path) => /packages\/([^/]+)\/dist\//.exec(path)?.[1] ?? []);
+  const names = used.flatMap((path) => /(?:packages|@walstack)\/([^/]+)\/dist\//.exec(path)?.[1] ?? []);
   return [...new Set(names)].sort();
 }
