@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { DiscardPolicy } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { LogShipper, type ShipOptions } from '@walstack/jetstream';
+import { PerCoreWalManager } from '@walstack/percore';
 import { Wal } from '@walstack/wal';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ringOf } from '../../../harness/test-kit/keys.js';
@@ -173,6 +174,27 @@ describe.skipIf(withoutServer !== undefined)('shipping', () => {
     await commitMany(other, 30);
     await second.replicated(61);
     await expectReplicated(other.directory, streamOf(options));
+  });
+
+  test('the log of each core has a stream and a subject of its own', async () => {
+    const options = nextOptions();
+    const directory = join(temporaryDirectory(), 'cores');
+    const manager = await PerCoreWalManager.open({ directory, cores: 2 });
+    for (let each = 0; each < 60; each++) manager.writer(each % 2).appendPut(`key ${each}`, 'value');
+    await manager.endEpoch();
+    await manager.close();
+    for (const core of [0, 1]) {
+      const path = join(directory, `core-${core}`);
+      const last = (await storedRecords(path)).at(-1)?.lsn ?? 0;
+      const shipper = start(path, { ...options, core });
+      await shipper.replicated(last);
+      expect(shipper.stats()).toMatchObject({
+        stream: `walstack-${options.log}-${core}`,
+        subject: `walstack.${options.log}.${core}`,
+        records: last,
+      });
+      await expectReplicated(path, { ...streamOf(options), core });
+    }
   });
 
   test('another log is refused', async () => {
