@@ -449,6 +449,26 @@ describe('a quarantine', () => {
     }
   });
 
+  test.each([
+    [50, 'also where an earlier salvage has taken out the segment that shows it'],
+    [30, 'and later cuts do not count for what an earlier salvage has taken out'],
+  ])('does not bring back what truncateAfter had removed: behind LSN %s, %s', async (cut) => {
+    const path = join(temporaryDirectory(), 'log');
+    // The second segment cuts the first one behind LSN 50, and is given up.
+    const first = await cutAndSalvaged(path, 'salvage', [51]);
+    await first.truncateAfter(cut);
+    for (const number of numbers(2001, 2010)) first.append(payloadOf(number));
+    await first.shutdown();
+    const [{ path: file }] = first.listSegments() as [SegmentMeta];
+    flip(file, offsetOf(file, 1) + 80);
+    const second = await Wal.open(path, { ...SMALL, recoveryMode: 'salvage' });
+    await second.shutdown();
+    const inQuarantine = [second, first].map(({ recovery }) =>
+      Array.from(replayQuarantine((recovery.salvage as SalvageReport).quarantine), numberIn),
+    );
+    expect(inQuarantine).toEqual([[...numbers(2, cut), ...numbers(2001, 2010)], numbers(1052, 1070)]);
+  });
+
   /** A log of three segments that is damaged at two records, at the second one while the salvage around the first is interrupted. */
   async function inTwoRounds(
     mode: 'salvage' | 'skip-corrupt',

@@ -318,6 +318,22 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     replace: 'repair === undefined ? undefined :',
   },
   {
+    name: 'earlier-salvages-forgotten',
+    test: IMPORT_TEST,
+    breaks: 'What is in quarantine ends where a segment began that an earlier salvage has taken out of the log.',
+    file: `${SEGMENTED}/quarantine/quarantined-files.ts`,
+    find: 'journal === undefined ? [] : yield* beginningsBeside(io, directory, journal);',
+    replace: '[] as readonly Beginning[];',
+  },
+  {
+    name: 'later-salvages-cut-a-quarantine',
+    test: IMPORT_TEST,
+    breaks: 'What is in quarantine is not cut by a segment that came into the log later.',
+    file: `${SEGMENTED}/quarantine/quarantined-files.ts`,
+    find: 'found.filter(({ number }) => number < newest);',
+    replace: 'found.filter(() => newest > 0);',
+  },
+  {
     name: 'holes-of-an-earlier-round-not-reported',
     test: IMPORT_TEST,
     breaks: 'A salvage that keeps a prefix reports the holes of an earlier round, which went around damage, as lost.',

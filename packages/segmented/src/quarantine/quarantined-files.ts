@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import {
   decodeSegmentHeader,
   FileName,
@@ -10,6 +10,7 @@ import {
 import { readHeader, sameId } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { kindOf } from '@walstack/storage-io/internal';
+import { isSalvageDirectory } from '../salvage/quarantine.js';
 import { limitOf, readJournal, type SalvageJournal } from '../salvage/salvage-journal.js';
 
 /** A segment file in a quarantine. */
@@ -34,7 +35,8 @@ export function* readQuarantinedFiles(
   for (const name of names) headers.push(yield* readableHeader(io, join(directory, name)));
   const isReport = kindOf(io, join(directory, FileName.salvage)) === 'file';
   const journal = isReport ? yield* readJournal(io, directory) : undefined;
-  const limits = limitsOf(headers, beginningsIn(names, headers, journal));
+  const elsewhere = journal === undefined ? [] : yield* beginningsBeside(io, directory, journal);
+  const limits = limitsOf(headers, [...beginningsIn(names, headers, journal), ...elsewhere]);
   return names.map((name, index) => {
     const header = headers[index];
     const path = join(directory, name);
@@ -51,6 +53,32 @@ function* readableHeader(io: StorageIo, path: string): IoRoutine<SegmentHeader |
     if (!WalError.is(error, 'WAL_BAD_HEADER')) throw error;
     return undefined;
   }
+}
+
+/**
+ * The segments of the log that earlier salvages have put into other directories of its quarantine: one of them may have cut a file
+ * that stayed in the log then.
+ */
+function* beginningsBeside(
+  io: StorageIo,
+  directory: string,
+  { logId, number: newest }: SalvageJournal,
+): IoRoutine<readonly Beginning[]> {
+  const parent = dirname(directory);
+  const others = isSalvageDirectory(directory) ? io.list(parent).filter(isSalvageDirectory) : [];
+  const found: Beginning[] = [];
+  for (const other of others) {
+    const place = join(parent, other);
+    if (other === basename(directory) || kindOf(io, join(place, FileName.salvage)) !== 'file') continue;
+    const journal = yield* readJournal(io, place);
+    if (journal === undefined || !sameId(journal.logId, logId)) continue;
+    const names = io.list(place).filter((name) => segmentNameOf(name) !== undefined);
+    const headers: (SegmentHeader | undefined)[] = [];
+    for (const name of names) headers.push(yield* readableHeader(io, join(place, name)));
+    found.push(...beginningsIn(names, headers, journal));
+  }
+  // What a later salvage has taken out of the log, and came behind this one, has cut nothing here.
+  return found.filter(({ number }) => number < newest);
 }
 
 /** The segments that are known by their headers, or by the names that these had. */

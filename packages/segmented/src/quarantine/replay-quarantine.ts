@@ -65,9 +65,9 @@ const OPTIONS = optionNames<ReplayQuarantineOptions>({
 /**
  * Reads the records that a salvage has taken out of a log: every segment file in a directory of `quarantine/` by itself, from
  * the lowest number to the highest, around all damage in it, and up to where the next segment of the log began, as far as the
- * report of the salvage and the other files show that: records that `truncateAfter` had removed are not returned. Nothing is
- * written. A record may be in several files, and in the log as well; batches of which a record cannot be read are left out as a
- * whole.
+ * report of the salvage and the other files show that, those of earlier salvages beside it included: records that `truncateAfter`
+ * had removed are not returned. Nothing is written. A record may be in several files, and in the log as well; batches of which a
+ * record cannot be read are left out as a whole.
  *
  * ```ts
  * for (const record of replayQuarantine(salvage.quarantine)) console.log(record.lsn);

@@ -93,8 +93,11 @@ export function* makeQuarantine(
 /** The name of a directory for one salvage. */
 const SALVAGE_DIRECTORY = /^[0-9A-Za-z]+-[0-9a-f]{32}$/;
 
+/** Whether a path has the name of a directory for one salvage. */
+export const isSalvageDirectory = (path: string): boolean => SALVAGE_DIRECTORY.test(basename(path));
+
 function isEmptySalvageDirectory(io: StorageIo, path: string): boolean {
-  return SALVAGE_DIRECTORY.test(basename(path)) && kindOf(io, path) === 'directory' && io.list(path).length === 0;
+  return isSalvageDirectory(path) && kindOf(io, path) === 'directory' && io.list(path).length === 0;
 }
 
 /**
