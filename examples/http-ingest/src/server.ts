@@ -40,7 +40,10 @@ export function makeServer({ wal, sampler, totals, heartbeatMs }: Parts): Fastif
   /** Aborted when the client has left, or the server is closed. */
   const streamSignal = ({ raw }: FastifyRequest): AbortSignal => {
     const leaving = new AbortController();
-    const leave = () => leaving.abort();
+    const leave = () => {
+      closing.signal.removeEventListener('abort', leave);
+      leaving.abort();
+    };
     raw.socket.once('close', leave);
     closing.signal.addEventListener('abort', leave, { once: true });
     return leaving.signal;

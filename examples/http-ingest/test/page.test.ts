@@ -1,4 +1,5 @@
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
@@ -17,14 +18,8 @@ function installed(): string | undefined {
     process.env['CHROMIUM'] ?? '',
     ...folders.flatMap((folder) => NAMES.map((name) => join(folder, name))),
   ];
-  return found.find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return path !== '';
-    } catch {
-      return false;
-    }
-  });
+  // Some systems have a program of this name that only says how to install one.
+  return found.find((path) => path !== '' && existsSync(path) && spawnSync(path, ['--version']).status === 0);
 }
 
 const executablePath = installed();
@@ -35,7 +30,7 @@ beforeAll(async () => {
   if (executablePath === undefined) return;
   // The sandbox of the browser needs another user than root.
   const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  browser = await chromium.launch({ executablePath, args });
+  browser = await chromium.launch({ executablePath, args, timeout: 240_000 });
 });
 
 afterAll(async () => browser?.close());
