@@ -18,6 +18,8 @@ export const checks = [
   { name: 'layers', commands: [[process.execPath, 'scripts/check-layers.mjs']] },
   { name: 'hygiene', commands: [[process.execPath, 'scripts/check-hygiene.mjs']] },
   { name: 'knip', commands: [['knip', '--no-progress', '--treat-config-hints-as-errors']] },
+  // Links that lead nowhere, and doc comments that TypeDoc does not understand, fail.
+  { name: 'site', commands: [['pnpm', '--filter', '@walstack/docs', 'site']] },
   { name: 'pack', commands: [[process.execPath, 'scripts/pack-packages.mjs']] },
   { name: 'publint', commands: packages.map((member) => ['publint', 'run', tarballOf(member), '--strict']) },
   {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, normalize } from 'node:path';
 import { expect, test } from 'vitest';
+import { anchorOf } from '../../docs/.vitepress/site/anchors.mjs';
 import { writtenFiles } from '../lib/source-files.mjs';
 import { repositoryRoot } from '../lib/workspace.mjs';
 
@@ -10,15 +11,6 @@ const pages = files.filter((file) => file.endsWith('.md') && !file.startsWith('.
 
 /** @param {string} file */
 const textOf = (file) => readFileSync(join(repositoryRoot, file), 'utf8');
-
-/** The anchor of a heading, as GitHub makes it. @param {string} heading */
-const anchorOf = (heading) =>
-  heading
-    .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
-    .trim()
-    .replace(/\s/g, '-');
 
 /** @param {string} file */
 const anchorsIn = (file) =>

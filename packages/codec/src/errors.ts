@@ -125,10 +125,13 @@ export class WalError extends Error implements WalErrorFacts {
   /**
    * Whether `error` is a `WalError`, also one from another copy of this package in the same process, for which
    * `instanceof` is false.
-   *
-   * @param code - when given, whether it has this code as well
    */
   static is(error: unknown): error is WalError;
+  /**
+   * The same, and whether it has this code.
+   *
+   * @param code - the code that it must have
+   */
   static is<Code extends WalErrorCode>(error: unknown, code: Code): error is WalError & { readonly code: Code };
   static is(error: unknown, code?: WalErrorCode): error is WalError {
     if (typeof error !== 'object' || error === null || !(BRAND in error)) return false;

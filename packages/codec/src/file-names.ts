@@ -21,7 +21,7 @@ export const FileName = {
   salvageDraft: 'salvage.new',
   /** In a backup: its segments. */
   backup: 'backup.segments',
-  /** In a backup: what it will consist of. Its presence shows that files may have other names still: see {@link stagedName}. */
+  /** In a backup: what it will consist of. Its presence shows that files may have other names still: see `stagedName`. */
   backupDecision: 'backup.next',
   /** In a log: the backups that were made of it. */
   madeBackups: 'backup.made',

@@ -33,7 +33,7 @@ export const RecordFlag = {
   scoped: 8,
   /** The frame holds a mark, not a record. */
   mark: 16,
-  /** The frame stands for records that are lost: see {@link writeHole}. */
+  /** The frame stands for records that are lost: see `writeHole`. */
   hole: 32,
 } as const;
 

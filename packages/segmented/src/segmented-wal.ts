@@ -652,7 +652,7 @@ export class SegmentedWal {
    * The LSN of the last record that ends at or before a position in the log; `firstLsn − 1` when none does. Records that are
    * still in memory are flushed first.
    *
-   * @param position - an earlier value of {@link position}
+   * @param position - an earlier value of `position`
    * @throws `WAL_RANGE` when it is past the end or inside a record, `WAL_TRUNCATED` when it was removed from the log
    */
   lsnBefore(position: number): Promise<Lsn> {

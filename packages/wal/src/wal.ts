@@ -305,7 +305,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * Appends the events of a batch in memory. Like {@link append}, not durable on return. After any crash the log has all of
    * them or none. They are stored in one segment, which is made as large as they need.
    *
-   * @param batch - made by {@link batch}, or a `Batch` of bytes that are appended as they are. Spent on return, but not when
+   * @param batch - made by `batch`, or a `Batch` of bytes that are appended as they are. Spent on return, but not when
    * the call throws
    * @returns the LSN of its last event
    * @throws `WAL_EMPTY_BATCH`, `WAL_STATE` for a spent batch, and what {@link append} throws. Then nothing was appended.

@@ -27,7 +27,7 @@ export class SegmentCipher {
   }
 
   /**
-   * The cipher of an encrypted segment, with the key that {@link deriveSegmentKey} derives.
+   * The cipher of an encrypted segment, with the key that `deriveSegmentKey` derives.
    *
    * @param path - of the segment, for errors
    * @throws `WAL_BAD_KEY` when there is no ring, or it does not have the key that the header names

@@ -85,7 +85,7 @@ export class CoreWalWriter {
 
   /**
    * Opens the log of a core and permanently drops everything after a position. The writer continues in a new segment:
-   * {@link position} is the first position of that segment.
+   * `position` is the first position of that segment.
    *
    * @param position - 0, or one that an append has returned
    * @throws `WAL_RANGE` past the end or inside an entry, `WAL_TRUNCATED` when the log begins later, `WAL_STATE` when a
@@ -300,7 +300,7 @@ export class CoreWalWriter {
 
   /**
    * Processes the completions of the backend without waiting, and checks whether the submitted sync is done. If it is,
-   * {@link syncedPosition} becomes the {@link position} of when the sync was submitted. On a thread pool, completions
+   * {@link syncedPosition} becomes the `position` of when the sync was submitted. On a thread pool, completions
    * arrive only when the event loop turns.
    *
    * @returns whether a sync was pending and is done now

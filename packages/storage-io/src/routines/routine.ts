@@ -13,7 +13,7 @@ export const TURN: unique symbol = Symbol('turn of the event loop');
 /** Another condition to wait for: it calls `resume` once, later, when the routine is to check again. */
 export type IoCondition = (resume: () => void) => void;
 
-/** What a routine yields: the token of a submission that it waits for, {@link QUEUE_SPACE}, {@link TURN}, or a condition. */
+/** What a routine yields: the token of a submission that it waits for, `QUEUE_SPACE`, `TURN`, or a condition. */
 export type IoStep = IoToken | typeof QUEUE_SPACE | typeof TURN | IoCondition;
 
 /**
@@ -36,7 +36,7 @@ export function outcomeValue<T>(outcome: Outcome<T>): T {
 
 /**
  * Runs a routine from completion to completion. It starts at once; `ended` may be called before this returns, and is
- * part of the routine's last step: functions of the application are called from it through {@link afterStep}. Steps are
+ * part of the routine's last step: functions of the application are called from it through `afterStep`. Steps are
  * taken while the router hands out completions, so that a call that blocks in {@link CompletionRouter.wait} drives
  * other routines as well.
  */

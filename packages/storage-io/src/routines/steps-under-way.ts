@@ -15,7 +15,7 @@ let called = 0;
 /** Calls are being made: those added meanwhile are made after them, not inside them. */
 let calling = false;
 
-/** Begins a step: functions passed to {@link afterStep} wait for its end. To be followed by {@link endStep}. */
+/** Begins a step: functions passed to `afterStep` wait for its end. To be followed by {@link endStep}. */
 export function beginStep(): void {
   depth++;
 }

@@ -63,7 +63,7 @@ export class SharedEpochs {
   }
 
   /**
-   * Whether the epoch is still the one with these halves, see {@link halvesOf}. Nearly as cheap as {@link mark}, and exact:
+   * Whether the epoch is still the one with these halves, see `halvesOf`. Nearly as cheap as {@link mark}, and exact:
    * it loads the lower half first, and epochs only grow, so an upper half that matches afterwards also matched before.
    */
   isAt(low: number, high: number): boolean {
