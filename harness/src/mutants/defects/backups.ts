@@ -250,4 +250,12 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     find: "if (WalError.is(error, 'WAL_NO_SPACE') && !isNeeded) return;",
     replace: "if (WalError.is(error, 'WAL_NO_SPACE')) return;",
   },
+  {
+    name: 'mark-of-recovery-in-a-backup',
+    test: 'packages/segmented/test/recovered-beside-backup.test.ts',
+    breaks: 'Recovery writes no mark into a file that a backup has, too.',
+    file: `${SEGMENTED}/recovery/repair-tail.ts`,
+    find: 'endsWithMark || isShared(environment.io, file) ?',
+    replace: 'endsWithMark || (isShared(environment.io, file) && newest.end === 0) ?',
+  },
 ];

@@ -126,4 +126,12 @@ export const TURNS_DEFECTS: readonly Defect[] = [
     find: '(watch === undefined ? replay() : watch.replaying(replay(), entries))',
     replace: '(entries === undefined ? watch?.replaying(replay(), entries) ?? replay() : replay())',
   },
+  {
+    name: 'followers-without-a-turn',
+    test: 'packages/segmented/test/many-followers.test.ts',
+    breaks: 'Reading the files of many followers gives the event loop its turn between two of them.',
+    file: `${SEGMENTED}/followers/follower-files.ts`,
+    find: '    if (isTurnDue()) yield TURN;\n',
+    replace: '    if (isTurnDue() && names.size === 0) yield TURN;\n',
+  },
 ];

@@ -9,7 +9,7 @@ import {
 } from '@walstack/codec/internal';
 import { withFile } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
-import { isHeld } from '@walstack/storage-io/internal';
+import { isHeld, isTurnDue, TURN } from '@walstack/storage-io/internal';
 
 /** A follower as its files show it. */
 export interface FoundFollower {
@@ -57,6 +57,7 @@ export function* readFollowers(io: StorageIo, directory: string, known: readonly
   for (const name of names) {
     const found = yield* readFollower(io, path, name);
     if (found !== undefined) followers.push(found);
+    if (isTurnDue()) yield TURN;
   }
   return followers.length === 0 ? NO_FOLLOWERS : { followers, failure: undefined };
 }

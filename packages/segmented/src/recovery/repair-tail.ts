@@ -9,7 +9,7 @@ import {
   writeMark,
 } from '@walstack/codec';
 import { FrameSummary, openStreamed, type Segment, seedOf, withWritableFile } from '@walstack/mmap-reader/internal';
-import { type IoFile, type IoRoutine, ioSteps } from '@walstack/storage-io';
+import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import type { Environment } from '../environment.js';
 import { cutToSize } from '../segments/segment-file.js';
 import type { LogAnalysis } from './analyze-log.js';
@@ -30,7 +30,7 @@ export function* repairTail(
   return yield* withWritableFile(environment.io, newest.path, function* (file) {
     const range = { from: unprovenFrom ?? newest.end, nextLsn: provenLsn + 1 };
     if (unprovenFrom !== undefined && !(yield* rewrite(environment, file, newest, range))) return undefined;
-    const end = endsWithMark ? newest.end : yield* markEnd(environment, file, newest);
+    const end = endsWithMark || isShared(environment.io, file) ? newest.end : yield* markEnd(environment, file, newest);
     try {
       yield* cutToSize(environment.io, file, end, newest.header.blockBytes);
     } catch (error) {
@@ -75,6 +75,9 @@ export function* rewrite(
   yield* ioSteps.datasync(io, file);
   return true;
 }
+
+/** Whether a file has another name: in a backup, which is not to change. The next segment proves what the mark would. */
+const isShared = (io: StorageIo, file: IoFile): boolean => (io.links?.(file) ?? 1) > 1;
 
 /** {@link writeEndMark}, durable on return. On a full disk the mark is omitted. */
 function* markEnd(environment: Environment, file: IoFile, newest: Segment): IoRoutine<number> {
