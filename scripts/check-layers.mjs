@@ -16,6 +16,7 @@ const mayImport = {
   segmented: ['mmap-reader', 'storage-io', 'codec', 'native'],
   percore: ['segmented', 'mmap-reader', 'storage-io', 'codec', 'native'],
   wal: ['percore', 'segmented', 'mmap-reader', 'storage-io', 'codec', 'native'],
+  cli: ['wal', 'percore', 'segmented', 'mmap-reader', 'storage-io', 'codec', 'native'],
   jetstream: ['wal', 'percore', 'segmented', 'mmap-reader', 'storage-io', 'codec', 'native'],
 };
 
@@ -27,6 +28,7 @@ const mayImport = {
 const outsideDependencies = {
   '@opentelemetry/api':
     'an optional peer: only who imports @walstack/wal/opentelemetry needs it, and has it (decision 13)',
+  commander: 'parses the arguments of @walstack/cli and prints its help, without dependencies of its own (decision 23)',
   '@nats-io/jetstream':
     'the API of JetStream over a connection; only @walstack/jetstream, which is optional (decision 26)',
   '@nats-io/nats-core': 'headers and errors of the protocol of NATS, which the other two share (decision 26)',

@@ -1,0 +1,31 @@
+import { PerCoreWalReader } from '@walstack/percore';
+import { decodingOf, type KeyOptions } from './options.js';
+
+/** What the entries of one core say about epochs. */
+export interface CoreEpochs {
+  readonly entries: number;
+  /** The highest epoch of an entry; 0 without entries. */
+  readonly lastEpoch: number;
+  /** The last epoch that ends in this log. */
+  readonly barrierEpoch: number;
+}
+
+/** Reads the entries of one core beside its writer. */
+export async function epochsOf(directory: string, coreId: number, options: KeyOptions): Promise<CoreEpochs> {
+  const reader = await PerCoreWalReader.open(coreId, directory, await decodingOf(options));
+  let entries = 0;
+  let lastEpoch = 0;
+  let barrierEpoch = 0;
+  try {
+    while (await reader.advance()) {
+      for (let entry = reader.next(); entry !== undefined; entry = reader.next()) {
+        entries++;
+        lastEpoch = Math.max(lastEpoch, entry.epoch);
+        if (entry.operation === 'epochBarrier') barrierEpoch = entry.epoch;
+      }
+    }
+  } finally {
+    await reader.close();
+  }
+  return { entries, lastEpoch, barrierEpoch };
+}

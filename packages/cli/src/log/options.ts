@@ -1,0 +1,71 @@
+import { KeyRing } from '@walstack/codec';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+/** The options that decide how the records of a log are decoded. */
+export interface KeyOptions {
+  readonly keyFile?: string;
+  readonly allowPlaintext?: boolean;
+}
+
+/** Options of every command that reads a log. */
+export interface ReadLogOptions extends KeyOptions {
+  readonly json?: boolean;
+  readonly core?: number;
+}
+
+/** A whole number from `least` on. */
+export const integer =
+  (least: number, most = Number.MAX_SAFE_INTEGER) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most) {
+      throw new InvalidArgumentError(`It is no whole number from ${least} to ${most}.`);
+    }
+    return value;
+  };
+
+/** Adds the options of every command that reads a log. */
+export function withLogOptions(command: Command): Command {
+  return command
+    .option('--json', 'print JSON')
+    .option('--key-file <file>', 'the keys of an encrypted log: the JSON file that KeyRing.fromFile reads')
+    .option('--allow-plaintext', 'accept records that are not encrypted, beside a key file')
+    .addOption(new Option('--core <id>', 'of a per-core log: only this core').argParser(integer(0, 0xffff_fffe)));
+}
+
+/** How a file of frames was written. */
+export interface FramesOptions {
+  readonly blockBytes?: number;
+  readonly maxUnsyncedBytes?: number;
+}
+
+/** Adds the options for a file of frames. */
+export function withFramesOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--block-bytes <bytes>', 'of a file of frames: its block size, 4096 by default').argParser(
+        integer(512),
+      ),
+    )
+    .addOption(
+      new Option(
+        '--max-unsynced-bytes <bytes>',
+        'of a file of frames: what its writer left unsynced at most, 8 MiB by default',
+      ).argParser(integer(1)),
+    );
+}
+
+/** The options of `readFrames`. */
+export const framesOf = ({ blockBytes, maxUnsyncedBytes }: FramesOptions): FramesOptions => ({
+  ...(blockBytes === undefined ? {} : { blockBytes }),
+  ...(maxUnsyncedBytes === undefined ? {} : { maxUnsyncedBytes }),
+});
+
+/** The options of the packages for decoding. @throws `WAL_BAD_KEY`, `WAL_NOT_FOUND` */
+export async function decodingOf(options: KeyOptions): Promise<{ keyRing?: KeyRing; allowPlaintext?: boolean }> {
+  const { keyFile, allowPlaintext } = options;
+  return {
+    ...(keyFile === undefined ? {} : { keyRing: await KeyRing.fromFile(keyFile) }),
+    ...(allowPlaintext === undefined ? {} : { allowPlaintext }),
+  };
+}

@@ -1,0 +1,50 @@
+import type { ReadFrom } from '@walstack/segmented';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { RECORD_FORMATS, type RecordFormat } from '../output/record-text.js';
+import { integer } from './options.js';
+
+/** Which records are printed, and how. */
+export interface SelectionOptions {
+  readonly to?: number;
+  readonly type?: readonly number[];
+  readonly since?: number;
+  readonly format?: RecordFormat;
+  readonly json?: boolean;
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A time: as `Date` reads it, or a duration before now, such as `90s`, `10m`, `2h`, `1d`. */
+export function timeOf(text: string): number {
+  const [, count, unit] = /^(\d+)([smhd])$/.exec(text) ?? [];
+  const ms = count === undefined ? Date.parse(text) : Date.now() - Number(count) * (UNIT_MS[unit as string] as number);
+  if (!Number.isFinite(ms)) {
+    throw new InvalidArgumentError('It is no time: 2026-01-31, 2026-01-31T12:00:00Z, or 90s, 10m, 2h, 1d ago.');
+  }
+  return Math.max(0, ms);
+}
+
+/** Where reading begins. */
+export const fromOf = (text: string): ReadFrom => (text === 'first' || text === 'checkpoint' ? text : integer(1)(text));
+
+const typesOf = (text: string, earlier: readonly number[] = []): number[] => [
+  ...earlier,
+  ...text.split(',').map(integer(0, 0xffff_ffff)),
+];
+
+/** Adds the options that choose records and how they are printed. */
+export function withSelection(command: Command): Command {
+  return command
+    .addOption(new Option('--type <numbers>', 'only records of these types, such as 1,7').argParser(typesOf))
+    .addOption(
+      new Option('--since <time>', 'only records appended since then: a time, or 90s, 10m, 2h, 1d').argParser(timeOf),
+    )
+    .addOption(
+      new Option('--format <format>', 'line: LSN, time, type and payload; utf8: the payload and a line feed').choices(
+        RECORD_FORMATS,
+      ),
+    );
+}
+
+/** The format of records. */
+export const formatOf = ({ format, json }: SelectionOptions): RecordFormat => format ?? (json ? 'json' : 'line');

@@ -1,0 +1,112 @@
+import { readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { isCoreDirectoryName, parseSegmentFileName, WalError } from '@walstack/codec';
+import { readFrames } from '@walstack/storage-io';
+import { UsageError } from '../exit-codes.js';
+
+/** One log in a directory of segments. */
+export interface LogTarget {
+  readonly kind: 'log';
+  readonly directory: string;
+  /** The core that it belongs to, in a per-core log. */
+  readonly coreId?: number;
+}
+
+/** A per-core log: a directory with the log of each core. */
+export interface CoresTarget {
+  readonly kind: 'cores';
+  readonly directory: string;
+  readonly cores: readonly LogTarget[];
+}
+
+/** A file of frames, as a `PortableWalWriter` writes it. */
+export interface FramesTarget {
+  readonly kind: 'frames';
+  readonly path: string;
+}
+
+/** What a path leads to. */
+export type Target = LogTarget | CoresTarget | FramesTarget;
+
+/**
+ * Finds out what a path leads to, and changes nothing.
+ *
+ * @throws `WAL_NOT_FOUND` where there is nothing, `WAL_BAD_HEADER` for a file that is none of a log
+ */
+export function targetAt(given: string): Target {
+  const path = resolve(given);
+  if (!statPath(path).isDirectory()) return fileTarget(path);
+  let names: string[];
+  try {
+    names = readdirSync(path);
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+  const cores = names.filter(isCoreDirectoryName).sort();
+  const hasSegments = names.some((name) => parseSegmentFileName(name) !== undefined);
+  if (cores.length === 0 || hasSegments) return { kind: 'log', directory: path };
+  return {
+    kind: 'cores',
+    directory: path,
+    cores: cores.map((name) => ({ kind: 'log', directory: join(path, name), coreId: coreIdOf(name) })),
+  };
+}
+
+const coreIdOf = (name: string): number => Number(/\d+$/.exec(name)?.[0]);
+
+function statPath(path: string): ReturnType<typeof statSync> & object {
+  try {
+    return statSync(path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new WalError('WAL_NOT_FOUND', `${path} does not exist`, { path }, { cause });
+    }
+    throw unreadable(path, cause);
+  }
+}
+
+const unreadable = (path: string, cause: unknown): WalError =>
+  new WalError('WAL_IO_FAILED', `${path} cannot be read: ${(cause as Error).message}`, { path }, { cause });
+
+function fileTarget(path: string): Target {
+  if (parseSegmentFileName(basename(path)) !== undefined) {
+    throw new UsageError(`${path} is a segment of a log: use ${dirname(path)}, and inspect it with --segment`);
+  }
+  if (isFramesFile(path)) return { kind: 'frames', path };
+  throw new WalError('WAL_BAD_HEADER', `${path} is no log: a log is a directory, or a file of frames`, { path });
+}
+
+/** Whether the first frame of a file can be read, or it is empty. */
+function isFramesFile(path: string): boolean {
+  if (statSync(path).size === 0) return true;
+  try {
+    for (const _frame of readFrames(path, { copy: false })) return true;
+  } catch (error) {
+    if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
+  }
+  return false;
+}
+
+/** The logs of a target: one, or those of the cores. @throws `UsageError` for a file of frames */
+export function logsOf(target: Target, command: string): readonly LogTarget[] {
+  if (target.kind === 'frames') throw noFrames(target, command);
+  return target.kind === 'log' ? [target] : target.cores;
+}
+
+/** The one log of a target: of a per-core log, that of the core `--core` names. */
+export function logOf(target: Target, core: number | undefined, command: string): LogTarget {
+  const logs = logsOf(target, command);
+  if (target.kind === 'log') {
+    if (core !== undefined)
+      throw new UsageError(`${target.directory} is no per-core log: --core has no meaning for it`);
+    return target;
+  }
+  const found = logs.find(({ coreId }) => coreId === core);
+  if (found !== undefined) return found;
+  const ids = logs.map(({ coreId }) => coreId).join(', ');
+  const directory = (target as CoresTarget).directory;
+  throw new UsageError(`${directory} is a per-core log: ${command} needs --core with one of ${ids}`);
+}
+
+export const noFrames = ({ path }: FramesTarget, command: string): UsageError =>
+  new UsageError(`${path} is a file of frames, which has no segments and LSNs: ${command} is for logs`);

@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+import process from 'node:process';
+import { run } from './run.js';
+
+const interrupted = new AbortController();
+// The first one ends the command in order; the next one ends the process.
+process.once('SIGINT', () => interrupted.abort());
+
+const { stdout, stderr, stdin, env } = process;
+process.exitCode = await run(process.argv.slice(2), { stdout, stderr, stdin, env, signal: interrupted.signal });
+// Standard input that was not read to its end must not keep the process.
+stdin.unref?.();

@@ -1,0 +1,77 @@
+import { once } from 'node:events';
+import type { OutputStream } from '../context.js';
+
+const BUFFER_BYTES = 64 * 1024;
+
+/** Standard output: gathers what is written into larger pieces, and waits where the reader of the output is slower. */
+export class Output {
+  readonly #stream: OutputStream;
+  readonly #closed: AbortController;
+  #pieces: Uint8Array[] = [];
+  #bytes = 0;
+
+  /** @param closed - aborted when nothing reads the output any more */
+  constructor(stream: OutputStream, closed: AbortController) {
+    this.#stream = stream;
+    this.#closed = closed;
+    stream.on('error', this.#failed);
+  }
+
+  readonly #failed = (error: NodeJS.ErrnoException): void => {
+    // The reader of a pipe has ended, as `head` does: no failure, and nothing more to do.
+    this.#closed.abort(error);
+  };
+
+  /** Whether nothing reads the output any more. */
+  get isClosed(): boolean {
+    return this.#closed.signal.aborted;
+  }
+
+  /** What has ended the output; `undefined` where it is open, or its reader has simply ended. */
+  get failure(): unknown {
+    const { aborted, reason } = this.#closed.signal;
+    return aborted && (reason as NodeJS.ErrnoException).code !== 'EPIPE' ? reason : undefined;
+  }
+
+  get isTerminal(): boolean {
+    return this.#stream.isTTY === true;
+  }
+
+  /** Writes text or bytes. To be awaited where it returns a promise. */
+  write(piece: string | Uint8Array): Promise<void> | undefined {
+    const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece;
+    this.#pieces.push(bytes);
+    this.#bytes += bytes.length;
+    return this.#bytes < BUFFER_BYTES ? undefined : this.flush();
+  }
+
+  /** Writes a line. */
+  line(text = ''): Promise<void> | undefined {
+    return this.write(`${text}\n`);
+  }
+
+  /** Writes a value as one line of JSON; integers that JavaScript cannot represent are strings. */
+  json(value: unknown): Promise<void> | undefined {
+    return this.line(JSON.stringify(value, (_key, each) => (typeof each === 'bigint' ? String(each) : each)));
+  }
+
+  /** Hands everything gathered to the stream, and waits until there is room for more. */
+  async flush(): Promise<void> {
+    if (this.#bytes === 0) return;
+    const piece = Buffer.concat(this.#pieces);
+    this.#pieces = [];
+    this.#bytes = 0;
+    if (this.isClosed) return;
+    if (this.#stream.write(piece)) return;
+    await once(this.#stream, 'drain', { signal: this.#closed.signal }).catch(() => {});
+  }
+
+  /** Writes the rest, and waits until the stream has passed it on. */
+  async end(): Promise<void> {
+    await this.flush();
+    if (!this.isClosed) await new Promise<void>((resolve) => this.#stream.write('', () => resolve()));
+    this.#stream.removeListener('error', this.#failed);
+    // A late error of a reader that has ended.
+    this.#stream.on('error', () => {});
+  }
+}

@@ -1,0 +1,57 @@
+import type { OutputStream } from '../context.js';
+import { bytesText } from './units.js';
+
+const BAR = 24;
+const REDRAW_MS = 100;
+const START_OF_LINE = '\r\x1b[2K';
+
+/** How far a long command is: what the calls of the packages report. */
+export interface Step {
+  readonly phase: string;
+  readonly bytes: number;
+  readonly totalBytes: number;
+}
+
+/** A line on standard error that shows how far a command is; nothing where that is no terminal. */
+export class Progress {
+  readonly #stream: OutputStream;
+  readonly #startedAt = performance.now();
+  #drawnAt = Number.NEGATIVE_INFINITY;
+  #isDrawn = false;
+
+  constructor(stream: OutputStream) {
+    this.#stream = stream;
+  }
+
+  /** Seconds since it was made. */
+  get seconds(): number {
+    return (performance.now() - this.#startedAt) / 1000;
+  }
+
+  readonly show = (step: Step): void => {
+    const now = performance.now();
+    if (this.#stream.isTTY !== true || now - this.#drawnAt < REDRAW_MS) return;
+    this.#drawnAt = now;
+    this.#isDrawn = true;
+    this.#stream.write(`${START_OF_LINE}${progressText(step, this.seconds)}`);
+  };
+
+  /** Removes the line. */
+  clear(): void {
+    if (this.#isDrawn) this.#stream.write(START_OF_LINE);
+    this.#isDrawn = false;
+  }
+}
+
+/** Gigabytes per second, as text. */
+export const rateText = (bytes: number, seconds: number): string =>
+  `${(bytes / 1e9 / Math.max(seconds, 1e-3)).toFixed(2)} GB/s`;
+
+/** The line for a step. */
+export function progressText({ phase, bytes, totalBytes }: Step, seconds: number): string {
+  const part = totalBytes === 0 ? 1 : Math.min(1, bytes / totalBytes);
+  const filled = Math.round(part * BAR);
+  const percent = `${Math.floor(part * 100)} %`.padStart(5);
+  const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR - filled)}`;
+  return `${phase} ${bar} ${percent}  ${bytesText(bytes)} of ${bytesText(totalBytes)}  ${rateText(bytes, seconds)}`;
+}

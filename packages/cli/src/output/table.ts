@@ -1,0 +1,24 @@
+/** A column: its head, and whether it is aligned to the right, as numbers are. */
+export type Column = readonly [head: string, side?: 'right'];
+
+/** Rows as lines with aligned columns, the heads first. */
+export function tableLines(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
+  const all = [columns.map(([head]) => head), ...rows];
+  const widths = columns.map((_column, index) => Math.max(...all.map((row) => (row[index] ?? '').length)));
+  return all.map((row) =>
+    columns
+      .map(([, side], index) => {
+        const cell = row[index] ?? '';
+        const width = widths[index] as number;
+        return side === 'right' ? cell.padStart(width) : cell.padEnd(width);
+      })
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** Names and values, a line each, the values aligned. */
+export function fieldLines(fields: readonly (readonly [name: string, value: string])[]): string[] {
+  const width = Math.max(...fields.map(([name]) => name.length));
+  return fields.map(([name, value]) => `${name.padEnd(width)}  ${value}`);
+}

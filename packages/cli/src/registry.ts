@@ -1,0 +1,22 @@
+import type { Command } from 'commander';
+import { catCommand } from './commands/cat.js';
+import { explainCommand } from './commands/explain.js';
+import { inspectCommand } from './commands/inspect.js';
+import { tailCommand } from './commands/tail.js';
+import { verifyCommand } from './commands/verify.js';
+import type { Context } from './context.js';
+
+/**
+ * Adds commands to the program. Other packages extend the command line with functions of this kind: `run` takes a list of
+ * them.
+ */
+export type RegisterCommand = (program: Command, context: Context) => void;
+
+/** The commands of this package, in the order of the help. */
+export const COMMANDS: readonly RegisterCommand[] = [
+  inspectCommand,
+  catCommand,
+  tailCommand,
+  verifyCommand,
+  explainCommand,
+];

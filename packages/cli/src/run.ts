@@ -1,0 +1,75 @@
+import { readFileSync } from 'node:fs';
+import { WalError } from '@walstack/codec';
+import { Command, CommanderError } from 'commander';
+import { type Context, interruptedCode, type Streams } from './context.js';
+import { EXIT_CODE_HELP, ExitCode, exitCodeOf, UsageError } from './exit-codes.js';
+import { errorJson } from './output/error-json.js';
+import { Output } from './output/output.js';
+import { type Paint, paintFor } from './output/paint.js';
+import { COMMANDS, type RegisterCommand } from './registry.js';
+
+/**
+ * Runs the command line, without reading or changing anything of the process: arguments and streams are passed.
+ *
+ * @param argv - the arguments, without the program's name
+ * @param streams - what is read and written
+ * @param more - further commands
+ * @returns the exit code, when everything is written
+ */
+export async function run(
+  argv: readonly string[],
+  streams: Streams,
+  more: readonly RegisterCommand[] = [],
+): Promise<number> {
+  const { stdout, stderr, stdin, env = {}, signal } = streams;
+  const closed = new AbortController();
+  const out = new Output(stdout, closed);
+  const paint = paintFor(out.isTerminal, env);
+  const signals = signal === undefined ? closed.signal : AbortSignal.any([closed.signal, signal]);
+  const context: Context = { out, err: stderr, stdin, signal: signals, paint, exitCode: ExitCode.ok };
+  const program = programOf(context, [...COMMANDS, ...more]);
+  let code: number;
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    code = context.exitCode;
+  } catch (error) {
+    code = report(error, context, argv.includes('--json'), paintFor(stderr.isTTY === true, env));
+  }
+  await out.end();
+  return out.failure === undefined ? code : report(out.failure, context, false, paint);
+}
+
+/** The program with its commands. */
+export function programOf(context: Context, commands: readonly RegisterCommand[]): Command {
+  const program = new Command('walstack')
+    .description('Looks into write-ahead logs, verifies and explains them.')
+    .version(version())
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void context.out.write(text),
+      writeErr: (text) => void context.err.write(text),
+    })
+    .showHelpAfterError('(--help shows the arguments)')
+    .addHelpText('after', EXIT_CODE_HELP);
+  for (const register of commands) register(program, context);
+  for (const command of program.commands) {
+    command.copyInheritedSettings(program).addHelpText('after', EXIT_CODE_HELP);
+  }
+  return program;
+}
+
+const version = (): string => JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+
+/** Reports what has ended a command, and returns its exit code. */
+function report(error: unknown, context: Context, json: boolean, paint: Paint): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+  if (context.signal.aborted && isAbort(error)) return interruptedCode(context);
+  if (json && WalError.is(error)) void context.out.json({ error: errorJson(error) });
+  const name = WalError.is(error) ? error.code : error instanceof UsageError ? 'usage' : 'error';
+  const message = error instanceof Error ? error.message : String(error);
+  context.err.write(`${paint('red', name)}: ${message}\n`);
+  return exitCodeOf(error);
+}
+
+const isAbort = (error: unknown): boolean =>
+  WalError.is(error, 'WAL_ABORTED') || WalError.is(error, 'WAL_CLOSED') || (error as Error)?.name === 'AbortError';

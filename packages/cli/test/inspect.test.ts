@@ -1,0 +1,67 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PortableWalWriter } from '@walstack/storage-io';
+import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { cli, json } from './support/cli.js';
+import { contentOf, makeCores, makeEncryptedLog, makeLog } from './support/logs.js';
+
+test('inspect shows segments and LSNs, as text and as JSON, and changes nothing', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  await makeLog(log);
+  const before = contentOf(log);
+  const text = await cli(['inspect', log]);
+  expect(text.code).toBe(0);
+  expect(text.out).toContain('60, LSN 1 to 60');
+  expect(text.out).toContain('closed cleanly');
+  const facts = json(await cli(['inspect', log, '--json']));
+  expect(facts).toMatchObject({ firstLsn: 1, lastLsn: 60, records: 60, state: 'clean', cutBytes: 0 });
+  expect(facts.segments.length).toBeGreaterThan(1);
+  expect(contentOf(log)).toEqual(before);
+});
+
+test('inspect shows one record with its fields, and one segment with its frames', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  await makeLog(log);
+  const record = await cli(['inspect', log, '--record', '42']);
+  expect(record.out).toMatch(/lsn +2a00000000000000 +42/);
+  expect(record.out).toMatch(/type +00000000 +0\b/);
+  const parts = json(await cli(['inspect', log, '--record', '42', '--json']));
+  expect(Buffer.from(parts.payload, 'hex').toString()).toMatch(/^event 42 /);
+  const segment = json(await cli(['inspect', log, '--segment', '1', '--json']));
+  expect(segment).toMatchObject({ number: 1, firstLsn: 1, blockBytes: 512, predecessor: null });
+  expect(segment.frames[0]).toMatchObject({ offset: 512, lsn: 1, kind: 'record', type: 1 });
+  expect((await cli(['inspect', log, '--record', '61'])).code).toBe(2);
+  expect((await cli(['inspect', log, '--segment', '99'])).code).toBe(2);
+});
+
+test('inspect shows the payload of an encrypted record with its key, and says which key is missing', async () => {
+  const directory = temporaryDirectory();
+  const [log, keys] = [join(directory, 'log'), join(directory, 'keys.json')];
+  await makeEncryptedLog(log, keys);
+  const shown = json(await cli(['inspect', log, '--record', '3', '--json', '--key-file', keys]));
+  expect(Buffer.from(shown.payload, 'hex').toString()).toMatch(/^event 3 /);
+  expect(shown.flags).toContain('encrypted');
+  const refused = await cli(['inspect', log, '--record', '3']);
+  expect(refused.code).toBe(6);
+  expect(refused.err).toContain('WAL_BAD_KEY');
+});
+
+test('inspect shows the epochs of a per-core log, and the frames of a file', async () => {
+  const directory = temporaryDirectory();
+  const [cores, file] = [join(directory, 'cores'), join(directory, 'frames')];
+  await makeCores(cores);
+  const { logs } = json(await cli(['inspect', cores, '--json']));
+  expect(logs).toHaveLength(2);
+  expect(logs[1]).toMatchObject({ core: 1 });
+  expect(logs[1].barrierEpoch).toBeGreaterThan(0);
+  expect((await cli(['inspect', cores])).out).toContain('complete in this log up to');
+  const writer = await PortableWalWriter.open(file, { framed: true });
+  await writer.appendWithChecksum(Buffer.from('one'));
+  await writer.sync();
+  await writer.close();
+  expect(json(await cli(['inspect', file, '--json']))).toMatchObject({ frames: 1, dataBytes: 3 });
+  writeFileSync(join(directory, 'text'), 'no log at all, only text\n'.repeat(10));
+  expect((await cli(['inspect', join(directory, 'text')])).code).toBe(4);
+  expect((await cli(['inspect', join(directory, 'nowhere')])).code).toBe(4);
+});

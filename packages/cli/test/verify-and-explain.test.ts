@@ -1,0 +1,216 @@
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
+import { crc32c } from '@walstack/codec';
+import { SegmentedWal } from '@walstack/segmented';
+import { PortableWalWriter } from '@walstack/storage-io';
+import { describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { cli, json, jsonLines } from './support/cli.js';
+import {
+  contentOf,
+  flipByte,
+  makeCores,
+  makeEncryptedLog,
+  makeLog,
+  removeSegment,
+  segmentsOf,
+} from './support/logs.js';
+
+test('verify finds a sound log sound, whole, encrypted without its key, and of cores', async () => {
+  const directory = temporaryDirectory();
+  const at = (name: string): string => join(directory, name);
+  await makeLog(at('plain'));
+  await makeEncryptedLog(at('encrypted'), at('keys.json'));
+  await makeCores(at('cores'));
+  const plain = json(await cli(['verify', at('plain'), '--json']));
+  expect(plain).toMatchObject({ ok: true, report: { records: 60, reason: 'clean' } });
+  expect(plain.bytes).toBeGreaterThanOrEqual(60 * 300);
+  expect((await cli(['verify', at('encrypted'), '--decode', '--key-file', at('keys.json')])).code).toBe(0);
+  expect((await cli(['verify', at('encrypted'), '--decode'])).code).toBe(6);
+  expect(jsonLines(await cli(['verify', at('cores'), '--json']))).toHaveLength(2);
+});
+
+test('verify and explain work beside a writer, and take no lock', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  const wal = await SegmentedWal.open({ directory: log });
+  wal.append('one');
+  await wal.sync();
+  expect((await cli(['verify', log])).out).toContain('1 record, LSN 1 to 1');
+  expect((await cli(['explain', log])).code).toBe(0);
+  wal.append('two');
+  await wal.close();
+});
+
+test('explain shows what opening would cut of a torn tail, and that nothing proves it', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  await makeLog(log);
+  const newest = segmentsOf(log).at(-1) as string;
+  const { end } = json(await cli(['inspect', log, '--segment', String(segmentsOf(log).length), '--json']));
+  truncateSync(newest, end);
+  appendFileSync(newest, Buffer.alloc(200, 7));
+  const before = contentOf(log);
+  const { code, out } = await cli(['explain', log]);
+  expect(code).toBe(0);
+  expect(out).toContain('would be cut');
+  expect(out).toContain('no frame behind it proves that anything from there on was durable');
+  expect(json(await cli(['explain', log, '--json'])).report).toMatchObject({ reason: 'torn-tail', lastLsn: 60 });
+  expect(contentOf(log)).toEqual(before);
+});
+
+test('explain shows the frames around a damaged record, the proof, and what each mode keeps, and changes nothing', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  await makeLog(log);
+  flipByte(log, 0, 'event 7 ');
+  const before = contentOf(log);
+  const { code, out } = await cli(['explain', log]);
+  expect(code).toBe(3);
+  expect(out).toContain('WAL_CORRUPT, reason hole-before-successor');
+  expect(out).toContain('record LSN 6, ');
+  expect(out).toContain('LSN 7 would be next');
+  const { modes, place } = json(await cli(['explain', log, '--json']));
+  expect(place.proof.provenLsn).toBeGreaterThanOrEqual(7);
+  expect(modes.map(({ mode, opens }: { mode: string; opens: boolean }) => [mode, opens])).toEqual([
+    ['strict', false],
+    ['salvage', true],
+    ['skip-corrupt', true],
+  ]);
+  expect(modes[1].report).toMatchObject({ records: 6, lastLsn: 6 });
+  expect(modes[2].report.holes).toMatchObject([{ firstLsn: 7 }]);
+  expect(contentOf(log)).toEqual(before);
+  // What was foretold is what the modes do.
+  const salvaged = await SegmentedWal.recover({ directory: log, recoveryMode: 'skip-corrupt' });
+  expect(salvaged.holes).toEqual(modes[2].report.holes);
+  expect(salvaged.records).toBe(modes[2].report.records);
+});
+
+describe('explain gives the reason for', () => {
+  type Damage = (log: string) => void | Promise<void>;
+  const rows: readonly [what: string, damage: Damage, code: string, reason: string | undefined, exit: number][] = [
+    ['a missing segment', (log) => removeSegment(log, 1), 'WAL_CORRUPT', 'missing-segment', 3],
+    [
+      'a damaged header',
+      (log) => writeFileSync(segmentsOf(log)[1] as string, Buffer.alloc(8192, 1)),
+      'WAL_CORRUPT',
+      'header',
+      3,
+    ],
+    [
+      'a renamed segment',
+      (log) => {
+        const last = segmentsOf(log).at(-1) as string;
+        renameSync(last, last.replace(/wal-\d{10}/, 'wal-0000000099'));
+      },
+      'WAL_CORRUPT',
+      'renamed-segment',
+      3,
+    ],
+    [
+      'a duplicated segment',
+      (log) => {
+        const path = segmentsOf(log)[1] as string;
+        copyFileSync(path, path.replace(/\d{20}\.seg$/, '00000000000000000999.seg'));
+      },
+      'WAL_CORRUPT',
+      'duplicated-segment',
+      3,
+    ],
+    [
+      'segments of two logs',
+      async (log) => {
+        const other = `${log}-other`;
+        await makeLog(other);
+        const path = segmentsOf(other)[1] as string;
+        copyFileSync(path, join(log, basename(path)));
+      },
+      'WAL_CORRUPT',
+      'other-log',
+      3,
+    ],
+    [
+      'a later version',
+      (log) => {
+        const path = segmentsOf(log).at(-1) as string;
+        const bytes = readFileSync(path);
+        bytes.writeUInt16LE(2, 8);
+        bytes.writeUInt32LE(crc32c(bytes.subarray(0, 124)), 124);
+        writeFileSync(path, bytes);
+      },
+      'WAL_UNSUPPORTED_VERSION',
+      undefined,
+      1,
+    ],
+    [
+      'an empty directory',
+      (log) => {
+        rmSync(log, { recursive: true });
+        mkdirSync(log);
+      },
+      'WAL_NOT_FOUND',
+      undefined,
+      4,
+    ],
+    [
+      'a file that is no log',
+      (log) => {
+        rmSync(log, { recursive: true });
+        writeFileSync(log, 'some text that is no frame\n'.repeat(100));
+      },
+      'WAL_BAD_HEADER',
+      undefined,
+      4,
+    ],
+  ];
+
+  for (const [what, damage, code, reason, exit] of rows) {
+    test(what, async () => {
+      const log = join(temporaryDirectory(), 'log');
+      await makeLog(log);
+      await damage(log);
+      const outcome = await cli(['explain', log, '--json']);
+      expect(json(outcome)).toMatchObject({ opens: false, error: reason === undefined ? { code } : { code, reason } });
+      expect(json(outcome).explanation).not.toBe('');
+      expect(outcome.code).toBe(exit);
+      expect((await cli(['explain', log])).code).toBe(exit);
+      expect((await cli(['verify', log])).code).toBe(exit);
+    });
+  }
+
+  test('a wrong key', async () => {
+    const directory = temporaryDirectory();
+    const at = (name: string): string => join(directory, name);
+    await makeEncryptedLog(at('log'), at('keys.json'));
+    writeFileSync(at('wrong.json'), JSON.stringify({ current: 1, keys: { 1: 'cd'.repeat(32) } }), { mode: 0o600 });
+    const outcome = await cli(['explain', at('log'), '--key-file', at('wrong.json'), '--json']);
+    expect(json(outcome)).toMatchObject({
+      opens: false,
+      error: { code: 'WAL_BAD_KEY', reason: 'wrong-key', keyId: 1 },
+    });
+    expect(outcome.code).toBe(6);
+  });
+});
+
+test('verify and explain refuse a file of frames with damage', async () => {
+  const file = join(temporaryDirectory(), 'frames');
+  const writer = await PortableWalWriter.open(file, { framed: true, maxUnsyncedBytes: 8192 });
+  for (let frame = 0; frame < 50; frame++) await writer.appendWithChecksum(Buffer.alloc(500, frame));
+  await writer.sync();
+  await writer.close();
+  expect((await cli(['verify', file])).out).toContain('50 frames');
+  expect((await cli(['explain', file])).code).toBe(0);
+  const bytes = readFileSync(file);
+  bytes[20_000] = (bytes[20_000] as number) ^ 1;
+  // Damage that no torn write leaves: more than the writer leaves unsynced is behind it.
+  writeFileSync(file, bytes);
+  const tight = json(await cli(['explain', file, '--json', '--max-unsynced-bytes', '8192']));
+  expect(tight).toMatchObject({ opens: false, error: { code: 'WAL_CORRUPT' } });
+  expect((await cli(['verify', file, '--max-unsynced-bytes', '8192'])).code).toBe(3);
+});
