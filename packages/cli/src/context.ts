@@ -1,10 +1,8 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { ExitCode } from './exit-codes.js';
 import type { Output } from './output/output.js';
+import type { OutputStream } from './output/output-stream.js';
 import type { Paint } from './output/paint.js';
-
-/** A stream for output, as `process.stdout` and `process.stderr` are. */
-export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
 
 /** What the program reads and writes: the streams of a process, or others in a test. */
 export interface Streams {
@@ -32,7 +30,7 @@ export interface Context {
 }
 
 /** Whether an abort, and not a failure, ended a command. */
-export const endedByReader = (context: Context): boolean => context.signal.aborted && context.out.isClosed;
+const endedByReader = (context: Context): boolean => context.signal.aborted && context.out.isClosed;
 
 export const interruptedCode = (context: Context): number =>
   endedByReader(context) ? ExitCode.ok : ExitCode.interrupted;

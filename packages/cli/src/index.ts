@@ -5,9 +5,10 @@
  * @packageDocumentation
  */
 
-export type { Context, OutputStream, Streams } from './context.js';
+export type { Context, Streams } from './context.js';
 export { ExitCode, UsageError } from './exit-codes.js';
 export type { Output } from './output/output.js';
+export type { OutputStream } from './output/output-stream.js';
 export type { Paint } from './output/paint.js';
 export type { RegisterCommand } from './registry.js';
 export { run } from './run.js';

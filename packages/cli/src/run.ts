@@ -40,7 +40,7 @@ export async function run(
 }
 
 /** The program with its commands. */
-export function programOf(context: Context, commands: readonly RegisterCommand[]): Command {
+function programOf(context: Context, commands: readonly RegisterCommand[]): Command {
   const program = new Command('walstack')
     .description('Looks into write-ahead logs, verifies and explains them.')
     .version(version())

@@ -15,7 +15,7 @@ export interface SelectionOptions {
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** A time: as `Date` reads it, or a duration before now, such as `90s`, `10m`, `2h`, `1d`. */
-export function timeOf(text: string): number {
+function timeOf(text: string): number {
   const [, count, unit] = /^(\d+)([smhd])$/.exec(text) ?? [];
   const ms = count === undefined ? Date.parse(text) : Date.now() - Number(count) * (UNIT_MS[unit as string] as number);
   if (!Number.isFinite(ms)) {

@@ -108,5 +108,5 @@ export function logOf(target: Target, core: number | undefined, command: string)
   throw new UsageError(`${directory} is a per-core log: ${command} needs --core with one of ${ids}`);
 }
 
-export const noFrames = ({ path }: FramesTarget, command: string): UsageError =>
+const noFrames = ({ path }: FramesTarget, command: string): UsageError =>
   new UsageError(`${path} is a file of frames, which has no segments and LSNs: ${command} is for logs`);

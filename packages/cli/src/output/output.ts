@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { OutputStream } from '../context.js';
+import type { OutputStream } from './output-stream.js';
 
 const BUFFER_BYTES = 64 * 1024;
 

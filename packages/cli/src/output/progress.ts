@@ -1,4 +1,4 @@
-import type { OutputStream } from '../context.js';
+import type { OutputStream } from './output-stream.js';
 import { bytesText } from './units.js';
 
 const BAR = 24;
@@ -48,7 +48,7 @@ export const rateText = (bytes: number, seconds: number): string =>
   `${(bytes / 1e9 / Math.max(seconds, 1e-3)).toFixed(2)} GB/s`;
 
 /** The line for a step. */
-export function progressText({ phase, bytes, totalBytes }: Step, seconds: number): string {
+function progressText({ phase, bytes, totalBytes }: Step, seconds: number): string {
   const part = totalBytes === 0 ? 1 : Math.min(1, bytes / totalBytes);
   const filled = Math.round(part * BAR);
   const percent = `${Math.floor(part * 100)} %`.padStart(5);

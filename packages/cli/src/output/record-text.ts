@@ -30,7 +30,7 @@ export function printable(bytes: Uint8Array, limit: number): string {
 }
 
 /** A record as one object of JSON: payloads that are UTF-8 as `payload`, others as `payloadBase64`. */
-export function recordJson({ lsn, type, meta, payload, scope, timestampMs }: WalRecord): Record<string, unknown> {
+function recordJson({ lsn, type, meta, payload, scope, timestampMs }: WalRecord): Record<string, unknown> {
   const text = textOf(payload);
   return {
     lsn,

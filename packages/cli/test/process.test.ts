@@ -1,0 +1,85 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { SegmentedWal } from '@walstack/segmented';
+import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { cli } from './support/cli.js';
+import { makeLog } from './support/logs.js';
+
+const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+
+const start = (...argv: string[]) => {
+  const child = spawn(process.execPath, [MAIN, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let err = '';
+  child.stderr.on('data', (text) => {
+    err += text;
+  });
+  return { child, errors: () => err, exited: once(child, 'exit') };
+};
+
+test('the binary returns exit codes, and prints no colours into a pipe', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  await makeLog(log);
+  const { child, exited } = start('inspect', log);
+  let out = '';
+  child.stdout.on('data', (text) => {
+    out += text;
+  });
+  expect(await exited).toEqual([0, null]);
+  expect(out).toContain('60, LSN 1 to 60');
+  expect(out).not.toContain('\x1b');
+  const missing = start('verify', join(log, 'nowhere'));
+  expect(await missing.exited).toEqual([4, null]);
+  expect(missing.errors()).toContain('WAL_NOT_FOUND');
+});
+
+test('a reader that ends early ends the command without an error', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  // More than a pipe holds, so that the command has to notice.
+  await makeLog(log, { segmentBytes: 1024 * 1024 }, 5000);
+  const { child, exited, errors } = start('cat', log, '--format', 'utf8');
+  await once(child.stdout, 'data');
+  child.stdout.destroy();
+  expect(await exited).toEqual([0, null]);
+  expect(errors()).toBe('');
+});
+
+test('SIGINT ends tail -f in order', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  const wal = await SegmentedWal.open({ directory: log });
+  wal.append('one');
+  await wal.sync();
+  const { child, exited, errors } = start('tail', '-f', log);
+  await once(child.stdout, 'data');
+  child.kill('SIGINT');
+  expect(await exited).toEqual([130, null]);
+  expect(errors()).toBe('');
+  await wal.close();
+});
+
+test('help has examples and exit codes, and colours obey the terminal and NO_COLOR', async () => {
+  const help = await cli(['verify', '--help']);
+  expect(help.code).toBe(0);
+  expect(help.out).toContain('Examples:');
+  expect(help.out).toContain('3  the log is damaged');
+  const log = join(temporaryDirectory(), 'log');
+  await makeLog(log);
+  expect((await cli(['verify', log], { isTTY: true })).out).toContain('\x1b[32msound');
+  expect((await cli(['verify', log], { isTTY: true, env: { NO_COLOR: '1' } })).out).not.toContain('\x1b');
+});
+
+test('a program adds commands of its own', async () => {
+  const { run } = await import('@walstack/cli');
+  const { PassThrough } = await import('node:stream');
+  const stdout = new PassThrough();
+  const streams = { stdout, stderr: new PassThrough(), stdin: new PassThrough() };
+  const code = await run(['hello'], streams, [
+    (program, { out }) => {
+      program.command('hello').action(() => out.line('hello'));
+    },
+  ]);
+  expect(code).toBe(0);
+  expect(stdout.read().toString()).toBe('hello\n');
+});
