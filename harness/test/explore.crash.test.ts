@@ -19,8 +19,9 @@ function modeOf(scenario: Scenario, turn: number): ModeName {
   return modes[turn % modes.length] as ModeName;
 }
 
-test('every file in the folder of scenarios is explored', () => {
-  const files = readdirSync(new URL('../src/scenarios', import.meta.url)).filter((name) => name !== 'index.ts');
+test('every file in the folders of scenarios is explored', () => {
+  const folders = readdirSync(new URL('../src/scenarios', import.meta.url)).filter((name) => name !== 'index.ts');
+  const files = folders.flatMap((folder) => readdirSync(new URL(`../src/scenarios/${folder}`, import.meta.url)));
   expect(names.map((name) => `${name}.ts`)).toEqual(files.sort());
 });
 

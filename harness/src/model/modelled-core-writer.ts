@@ -114,7 +114,7 @@ export class ModelledCoreWriter {
     this.#writer = undefined;
     const { io, disks } = this.#run;
     const before = await this.#read();
-    const environment = new SimulatedEnvironment(this.#run.random);
+    const environment = new SimulatedEnvironment(this.#run);
     this.#writer = await CoreWalWriter.open(CORE, DIRECTORY, {
       blockBytes: 512,
       ...environment.options,

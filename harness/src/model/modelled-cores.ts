@@ -51,7 +51,7 @@ export class ModelledCores {
   /** Opens the log, and holds what it is opened with against what was noted. A run that has it open is killed before. */
   async open({ cores = 3, incomplete = 'take' }: CoresOpening = {}): Promise<void> {
     if (this.#manager !== undefined) this.kill();
-    const environment = new SimulatedEnvironment(this.#run.random);
+    const environment = new SimulatedEnvironment(this.#run);
     let found: ReadonlyMap<number, readonly KnownEntry[]> = new Map();
     let committed: ReadonlyMap<number, number> = new Map();
     this.#manager = await PerCoreWalManager.open({

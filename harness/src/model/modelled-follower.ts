@@ -42,7 +42,7 @@ export class ModelledFollower {
    * @returns `undefined` when the event was removed from the log before the log knew of the follower
    */
   static async begin(run: ProcessRun<LogNote>, name: string, from: FollowFrom): Promise<ModelledFollower | undefined> {
-    const { now } = new SimulatedEnvironment(run.random).options;
+    const { now } = new SimulatedEnvironment(run).options;
     const options = { name, io: run.io, now, setTimer: pausesPass, durableOnly: false };
     const follower = new ModelledFollower(run, name, Wal.follow(DIRECTORY, from, options));
     try {
@@ -66,7 +66,7 @@ export class ModelledFollower {
   /** Has every follower that has stored a position go on: the log has to have what comes next, if there is anything. */
   static async resumeAll(run: ProcessRun<LogNote>): Promise<void> {
     for (const [name, stored] of new Knowledge(run.notes).followers) {
-      const { now } = new SimulatedEnvironment(run.random).options;
+      const { now } = new SimulatedEnvironment(run).options;
       let turn = 0;
       const setTimer = (callback: () => void, delayMs: number): (() => void) => {
         if (delayMs !== PERIOD_MS) turn = 0;

@@ -45,7 +45,7 @@ export class ModelledLog {
     this.#run = run;
     this.config = config;
     this.#hasReaders = hasReaders;
-    this.#environment = new SimulatedEnvironment(run.random);
+    this.#environment = new SimulatedEnvironment(run);
   }
 
   /** A number from 0 to 1. */
@@ -96,7 +96,7 @@ export class ModelledLog {
   /** Kills a run that has the log open. @returns how the next one opens it */
   #restarted(config: Partial<SegmentedWalConfig>) {
     if (this.#wal !== undefined) this.kill();
-    this.#environment = new SimulatedEnvironment(this.#run.random);
+    this.#environment = new SimulatedEnvironment(this.#run);
     const { options } = this.#environment;
     return { blockBytes: 512, ...options, ...this.config, ...config, directory: DIRECTORY, io: this.#run.io };
   }
@@ -414,7 +414,7 @@ export class ModelledLog {
   /** What the backup contains; `undefined` when none was ever complete. A backup that is opened for writing goes on, too. */
   async #readBackup(recoveryMode: 'readonly' | 'strict'): Promise<BackedUp | undefined> {
     const { io } = this.#run;
-    const environment = new SimulatedEnvironment(this.#run.random);
+    const environment = new SimulatedEnvironment(this.#run);
     const given = { blockBytes: 512, ...environment.options, ...this.config, io };
     const config = { ...given, directory: BACKUP, create: false, recoveryMode };
     let wal: SegmentedWal;

@@ -19,7 +19,7 @@ export class ModelledWal {
   }
 
   static async open(run: ProcessRun<LogNote>, config: WalOptions): Promise<ModelledWal> {
-    const environment = new SimulatedEnvironment(run.random);
+    const environment = new SimulatedEnvironment(run);
     const wal = await Wal.open(DIRECTORY, { blockBytes: 512, ...environment.options, ...config, io: run.io });
     return new ModelledWal(run, environment, wal);
   }

@@ -164,7 +164,7 @@ export function delayedStorageIo(
 }
 
 /** So many times the longest duration of an operation takes one of a killed process at most. */
-const LATE = 32;
+const LATE = 128;
 
 /**
  * An operation of a killed process: it is completed or not, perhaps when others have done much meanwhile, and there is no
