@@ -5,7 +5,7 @@ import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { filled, hashes, openBackedUp, readAll } from './support/backups.js';
-import { flip, readFile, writeFile } from './support/files.js';
+import { flip, readFile, snapshot, writeFile } from './support/files.js';
 import { empty, fill as limit, NO_SPACE } from './support/full-disks.js';
 
 const LARGE = { segmentBytes: 65_536 };
@@ -255,4 +255,24 @@ describe('a cut whose note finds no room', () => {
     expect(await readAll(io, beside('backup'))).toEqual(filled(1, 7));
     await wal.close();
   });
+});
+
+test('a segment of which the earlier backup has less is copied again: it is of another copy of the log, which was cut', async () => {
+  const io = createMemoryStorageIo();
+  const config = (directory: string) => ({ directory, io, blockBytes: 512, markAfterMs: 0 });
+  const made = await SegmentedWal.open(config('/made'));
+  for (const payload of ['one', 'two', 'three']) made.append(payload);
+  await made.sync();
+  for (const directory of ['/cut', '/whole']) {
+    io.makeDirectory(directory);
+    for (const [name, bytes] of snapshot(io, '/made')) writeFile(io, `${directory}/${name}`, bytes);
+  }
+  const cut = await SegmentedWal.open(config('/cut'));
+  await cut.truncateAfter(2);
+  await cut.backup('/backup', { hardLinks: false });
+  const whole = await SegmentedWal.open(config('/whole'));
+  whole.append('four');
+  await whole.backup('/backup', { hardLinks: false });
+  expect(await readAll(io, '/backup')).toEqual(['1: one', '2: two', '3: three', '4: four']);
+  for (const wal of [made, cut, whole]) await wal.close();
 });

@@ -233,8 +233,8 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     test: BACKUP_TEST,
     breaks: 'A backup does not keep a file with damage that a salvage of the log has repaired.',
     file: BACKUP,
-    find: '(!isSalvaged || (yield* this.#isIntact(name, segment)));',
-    replace: 'isSalvaged !== undefined;',
+    find: 'isSalvaged || hasLess(',
+    replace: 'hasLess(',
   },
   {
     name: 'core-salvaged-around-damage',

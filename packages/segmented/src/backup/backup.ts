@@ -174,7 +174,7 @@ export class Backup {
           : !isNewest &&
             hasSameHoles(present.get(now.number), now) &&
             (yield* this.#has(name, now)) &&
-            (!isSalvaged || (yield* this.#isIntact(name, segment)));
+            (!(isSalvaged || hasLess(present.get(now.number), now)) || (yield* this.#isIntact(name, segment)));
       if (isKept) {
         yield* tally.kept(segment);
         continue;
@@ -312,6 +312,10 @@ const CUT_CODES: ReadonlySet<string> = new Set(['WAL_NOT_FOUND', 'WAL_TRUNCATED'
 /** Whether an earlier backup has a segment with the same records lost: a salvage around damage replaces the file. */
 const hasSameHoles = (before: ListedSegment | undefined, now: ListedSegment): boolean =>
   before !== undefined && JSON.stringify(before.holes) === JSON.stringify(now.holes);
+
+/** Whether an earlier backup has less of a segment: it is of another copy of the log, which was cut. Its file may end there. */
+const hasLess = (before: ListedSegment | undefined, now: ListedSegment): boolean =>
+  before !== undefined && before.nextLsn < now.nextLsn;
 
 const isSame = (a: ListedSegment, b: ListedSegment): boolean => JSON.stringify(a) === JSON.stringify(b);
 
