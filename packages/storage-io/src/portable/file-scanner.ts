@@ -147,6 +147,8 @@ export class FileScanner {
       const stop = this.#offsets[this.#count] as number;
       if (this.#count === this.#offsets.length - 1 || !this.#isPadding(stop)) return;
       at = Math.min(blockEnd(this.#base + stop, blockBytes) - this.#base, this.#filled);
+      // Padding does not begin a block: nothing there is skipped.
+      if (at === stop) return;
       this.#offsets[this.#count] = at;
       if (at === this.#filled) return;
     }
