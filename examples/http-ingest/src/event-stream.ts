@@ -6,7 +6,7 @@ const RETRY_MS = 500;
 
 /** A message of a stream of server-sent events. */
 export interface Message {
-  /** Comes back as `Last-Event-ID` when the client connects again. */
+  /** The client sends it as `Last-Event-ID` when it connects again. */
   readonly id?: number;
   readonly event?: string;
   readonly data: unknown;
