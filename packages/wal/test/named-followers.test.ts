@@ -150,6 +150,21 @@ const acknowledgedAt = async (wal: Wal<string>, directory: string, name: string,
   await follower.return();
 };
 
+test('a follower with a name has a position only when what it needs is stored, also when it ends at once', async () => {
+  await using wal = await Wal.open(temporaryDirectory(), { ...small, io: 'thread-pool' });
+  await commit(wal, 30);
+  for (let each = 0; each < 20; each++) {
+    const follower = wal.follow('stored', { name: `f${each}` });
+    const first = follower.next();
+    while (follower.position === undefined) await turns(1);
+    await follower.return();
+    await first;
+  }
+  const followers = await wal.followers();
+  expect(followers).toHaveLength(20);
+  for (const each of followers) expect(each).toMatchObject({ state: 'holding', lsn: 1 });
+});
+
 test('acknowledging: only what was returned, never back, not without a name, not after the end', async () => {
   const directory = `${temporaryDirectory()}/log`;
   await using wal = await Wal.open(directory, small);

@@ -17,7 +17,7 @@ export interface WalFollower<Item> extends AsyncIterator<Item, void, undefined> 
   readonly resumePoint: ResumePoint | undefined;
   /**
    * The LSN behind everything that was returned or skipped by a filter: the first one that is still to be read. `undefined` before
-   * the log was found.
+   * the log was found. While a follower with a `name` has one, the log keeps what is not acknowledged, also behind `return()`.
    */
   readonly position: Lsn | undefined;
   /** With `onTruncated: 'skip'`: the events that were removed from the log before they were read, in order. A frozen snapshot. */

@@ -124,8 +124,9 @@ export class Reading<T> {
     return this.#tail?.resumePoint;
   }
 
+  /** Of a follower with a name, from when ending it stores that. */
   get position(): Lsn | undefined {
-    return this.#tail?.nextLsn;
+    return this.#named?.isFound === false ? undefined : this.#tail?.nextLsn;
   }
 
   get skipped(): readonly SkippedRecords[] {
