@@ -1,3 +1,4 @@
+import type { SchemaOutputs } from '@walstack/wal';
 import { z } from 'zod';
 
 /** Ids of orders and articles. */
@@ -18,20 +19,11 @@ const ItemAddedInEuros = z
   .object({ ...article, euros: z.number().nonnegative() })
   .transform(({ euros, ...item }) => ({ ...item, cents: Math.round(euros * 100) }));
 
-/** Checks each event before it is appended, and again when it is read. */
-const OrderEventSchema = z.union([
-  z.discriminatedUnion('kind', [Placed, ItemAdded, Paid, Shipped, Cancelled]),
-  ItemAddedInEuros,
-]);
+/** By the type of event: checks each one before it is appended, and again when it is read. */
+const SCHEMAS = { 1: Placed, 2: z.union([ItemAdded, ItemAddedInEuros]), 3: Paid, 4: Shipped, 5: Cancelled } as const;
 
 /** The events of the log, by their type. */
-export type OrderEvents = {
-  readonly 1: z.output<typeof Placed>;
-  readonly 2: z.output<typeof ItemAdded>;
-  readonly 3: z.output<typeof Paid>;
-  readonly 4: z.output<typeof Shipped>;
-  readonly 5: z.output<typeof Cancelled>;
-};
+export type OrderEvents = SchemaOutputs<typeof SCHEMAS>;
 
 /** An event, in its present form. */
 export type OrderEvent = OrderEvents[keyof OrderEvents];
@@ -43,7 +35,7 @@ export const TYPES = { placed: 1, 'item-added': 2, paid: 3, shipped: 4, cancelle
 >;
 
 /** How the log is opened and followed. */
-export const LOG_OPTIONS = { encoding: 'json', schema: OrderEventSchema } as const;
+export const LOG_OPTIONS = { encoding: 'json', schemas: SCHEMAS } as const;
 
 /** Where the parts are, in the directory of the shop. */
 export const logIn = (directory: string): string => `${directory}/log`;

@@ -50,7 +50,7 @@ export class OrderStore {
   /** Opens the store, or makes one: reads the snapshot, and the events behind it. */
   static async open(directory: string): Promise<OrderStore> {
     await mkdir(directory, { recursive: true });
-    const wal = await Wal.open<OrderEvents>(logIn(directory), LOG_OPTIONS);
+    const wal = await Wal.open(logIn(directory), LOG_OPTIONS);
     try {
       const snapshot = (await readJson(snapshotIn(directory))) as Snapshot | undefined;
       const isOfUse = snapshot?.form === FORM;

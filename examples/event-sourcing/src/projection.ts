@@ -51,7 +51,7 @@ export async function project<State>(
   const stored = await projected(directory, projection);
   const state = stored?.state ?? projection.empty();
   let lsn = stored?.lsn ?? 0;
-  const follower = Wal.follow<OrderEvents>(logIn(directory), stored === undefined ? 'first' : 'stored', {
+  const follower = Wal.follow(logIn(directory), stored === undefined ? 'first' : 'stored', {
     ...LOG_OPTIONS,
     name,
     types,
@@ -81,7 +81,7 @@ export async function rebuilt<State>(
   projection: Projection<State>,
   onProgress: (progress: WalProgress) => void = () => {},
 ): Promise<Projected<State>> {
-  await using wal = await Wal.open<OrderEvents>(logIn(directory), { ...LOG_OPTIONS, recoveryMode: 'readonly' });
+  await using wal = await Wal.open(logIn(directory), { ...LOG_OPTIONS, recoveryMode: 'readonly' });
   const state = projection.empty();
   let lsn = 0;
   await wal.replay('first', (event) => (lsn = applyAll(projection, state, [event], lsn)), {

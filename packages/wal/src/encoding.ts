@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { type Lsn, WalError } from '@walstack/codec';
 import { checkOneOf, invalidType } from '@walstack/codec/internal';
-import type { Replay, WalRecord } from '@walstack/segmented';
-import { type StandardSchema, textOf, validated } from './schema.js';
+import type { AppendOptions, Replay, WalRecord } from '@walstack/segmented';
+import { type SchemaFor, type StandardSchema, textOf, validated } from './schema.js';
 
 /** An event as it is read from a log: a record whose payload was decoded by the log's encoding. */
 export interface WalEvent<T = Uint8Array> extends Omit<WalRecord, 'payload'> {
@@ -71,7 +71,9 @@ type InputsOf<E> = E extends 'view' | 'buffer'
 /** Converts payloads for appending, and records to events for reading. */
 export interface PayloadCodec<T, I> {
   /** @throws what the encoding throws; `TypeError` for a payload that it does not accept */
-  encode(payload: I): Uint8Array | string;
+  encode(payload: I, options?: AppendOptions): Uint8Array | string;
+  /** Whether {@link encode} reads the options, which the log must not read again then. */
+  readonly readsOptions: boolean;
   /** @throws `WAL_BAD_PAYLOAD` */
   toEvent(record: WalRecord): WalEvent<T>;
   /** The records of a replay as events. */
@@ -88,6 +90,7 @@ const same = (payload: Uint8Array | string): Uint8Array | string => payload;
 /** Bytes as they are: records are returned without conversion. */
 const view: PayloadCodec<Uint8Array, Uint8Array | string> = {
   encode: same,
+  readsOptions: false,
   toEvent: (record) => record,
   eventsOf: (replay) => replay,
 };
@@ -137,25 +140,46 @@ function codecFor<T, I>(encoding: Encoding<T, I>): PayloadCodec<T, I> {
   const toEvent = (record: WalRecord): WalEvent<T> => ({ ...record, payload: decoded(encoding, record) });
   return {
     encode: (payload) => checkEncoded(encoding, encoding.encode(payload)),
+    readsOptions: false,
     toEvent,
     eventsOf: (replay) => new Events(replay, toEvent),
   };
 }
 
-/** A codec whose payloads a schema checks, before they are encoded and after they were decoded. */
-export function checkedBy(schema: StandardSchema, codec: PayloadCodec<unknown, never>): PayloadCodec<unknown, never> {
+/** A codec whose payloads the schema for their type checks, before they are encoded and after they were decoded. */
+function checkedBy(
+  schemaFor: SchemaFor,
+  readsOptions: boolean,
+  codec: PayloadCodec<unknown, never>,
+): PayloadCodec<unknown, never> {
   const toEvent = (record: WalRecord): WalEvent<unknown> => {
+    const { lsn, type } = record;
+    const schema = schemaFor(type, lsn);
     const { payload } = codec.toEvent(record);
-    return { ...record, payload: validated(schema, payload, record.lsn) };
+    return { ...record, payload: validated(schema, payload, lsn) };
   };
   return {
-    encode: (payload) => {
-      validated(schema, payload);
+    encode: (payload, options) => {
+      validated(schemaFor(readsOptions ? (options?.type ?? 0) : 0), payload);
       return codec.encode(payload);
     },
+    readsOptions,
     toEvent,
     eventsOf: (replay) => new Events(replay, toEvent),
   };
+}
+
+/** A codec with the schemas of a log, if it has some. @throws `TypeError` for both kinds of them */
+export function checkedPayloads(
+  codec: PayloadCodec<unknown, never>,
+  schema: StandardSchema | undefined,
+  schemas: SchemaFor | undefined,
+): PayloadCodec<unknown, never> {
+  if (schemas !== undefined) {
+    if (schema !== undefined) throw invalidType('schema', 'left out beside schemas', schema);
+    return checkedBy(schemas, true, codec);
+  }
+  return schema === undefined ? codec : checkedBy(() => schema, false, codec);
 }
 
 function checkEncoded<T, I>({ name }: Encoding<T, I>, encoded: Uint8Array | string): Uint8Array | string {

@@ -89,6 +89,14 @@ export type { ImportOptions, ImportReport } from './import/import-options.js';
 export type { WalState } from './lifecycle.js';
 export type { Preset, WalOptions } from './options.js';
 export type { WalReadOptions } from './reading.js';
-export type { SchemaError, SchemaIssue, SchemaResult, StandardSchema } from './schema.js';
+export type {
+  EventSchemas,
+  SchemaError,
+  SchemaInputs,
+  SchemaIssue,
+  SchemaOutputs,
+  SchemaResult,
+  StandardSchema,
+} from './schema.js';
 export type { WalStats } from './stats.js';
 export { type EventMapBatch, type EventMapWal, Wal, type WalBuilder } from './wal.js';

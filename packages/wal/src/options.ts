@@ -9,8 +9,8 @@ import {
 } from '@walstack/codec/internal';
 import type { SegmentedWalConfig } from '@walstack/segmented';
 import { LOG_OPTION_NAMES } from '@walstack/segmented/internal';
-import { type AnyEncoding, checkedBy, type PayloadCodec, payloadCodecOf } from './encoding.js';
-import { checkSchema, type StandardSchema } from './schema.js';
+import { type AnyEncoding, checkedPayloads, type PayloadCodec, payloadCodecOf } from './encoding.js';
+import { checkSchema, checkSchemas, type EventSchemas, type SchemaFor, type StandardSchema } from './schema.js';
 
 /**
  * What a log is tuned for. Each preset is a set of option values; given options override it. No preset changes what is
@@ -35,6 +35,11 @@ export interface WalOptions<E extends AnyEncoding = 'view'> extends Omit<Segment
    * payload is `WAL_BAD_PAYLOAD`. Default: payloads are not checked.
    */
   readonly schema?: StandardSchema;
+  /**
+   * The same with a schema for each `type` of event, in place of `schema`: `{ 1: Placed, 2: Paid }`. An event of another type is
+   * `WAL_BAD_PAYLOAD` as well; reading with `types` skips it.
+   */
+  readonly schemas?: EventSchemas;
   /** Write appended records to the operating system after at most so many milliseconds. Default 10. */
   readonly flushDelayMs?: number;
   /** Write them as soon as so many bytes are pending. Default 1 MiB. */
@@ -49,6 +54,11 @@ export interface Encoded<E extends AnyEncoding> {
 /** Options with a given schema. */
 export interface Schemed<Input, Output> {
   readonly schema: StandardSchema<Input, Output>;
+}
+
+/** Options with a given schema for each type of event. */
+export interface SchemedByType<S extends EventSchemas> {
+  readonly schemas: S;
 }
 
 /** The options of a log with a given encoding. */
@@ -84,9 +94,10 @@ export const OWN_OPTIONS = {
   preset: { default: 'durable', check: (name, value) => checkOneOf(name, value, PRESET_NAMES) },
   encoding: { default: 'view', check: (_name, encoding = 'view') => payloadCodecOf(encoding) },
   schema: { default: undefined, check: optional(checkSchema) },
+  schemas: { default: undefined, check: optional(checkSchemas) },
   flushDelayMs: { default: 10, check: (name, value) => checkInteger(name, value, 0, 0x7fff_ffff) },
   flushBytes: { default: MEBIBYTE, check: (name, value) => checkInteger(name, value, 1) },
-} satisfies OptionTable<OwnOptions, { encoding: PayloadCodec<unknown, never> }>;
+} satisfies OptionTable<OwnOptions, { encoding: PayloadCodec<unknown, never>; schemas: SchemaFor | undefined }>;
 
 /** The names of all options: those of the segments come from their table. */
 export const OPTION_NAMES: readonly (keyof WalOptions & string)[] = Object.freeze([
@@ -112,11 +123,11 @@ export interface SplitOptions {
 export function splitOptions(path: string, options: WalOptions<AnyEncoding>): SplitOptions {
   const { preset = OWN_OPTIONS.preset.default, ...given } = checkOptions('options', options, OPTION_NAMES);
   const chosen = { ...given, ...presetDefaults(PRESETS[OWN_OPTIONS.preset.check('preset', preset)], given) };
-  const { encoding, schema, flushDelayMs, flushBytes, ...config } = chosen;
-  const own = checkAll(OWN_OPTIONS, { preset, encoding, schema, flushDelayMs, flushBytes });
+  const { encoding, schema, schemas, flushDelayMs, flushBytes, ...config } = chosen;
+  const own = checkAll(OWN_OPTIONS, { preset, encoding, schema, schemas, flushDelayMs, flushBytes });
   return {
     flush: { flushDelayMs: own.flushDelayMs, flushBytes: own.flushBytes },
-    payloads: own.schema === undefined ? own.encoding : checkedBy(own.schema, own.encoding),
+    payloads: checkedPayloads(own.encoding, own.schema, own.schemas),
     config: { ...config, directory: path },
   };
 }

@@ -1,5 +1,5 @@
 import { type Lsn, WalError } from '@walstack/codec';
-import { invalidType } from '@walstack/codec/internal';
+import { checkInteger, invalidType, outOfRange } from '@walstack/codec/internal';
 
 /**
  * A schema of any library that implements [Standard Schema](https://standardschema.dev): zod, valibot, arktype and others. Its
@@ -43,6 +43,57 @@ export function checkSchema(name: string, value: unknown): StandardSchema {
   if (isObject && typeof (value as Partial<StandardSchema>)['~standard']?.validate === 'function')
     return value as StandardSchema;
   throw invalidType(name, 'a schema that implements Standard Schema', value);
+}
+
+/** A schema for each `type` of event. */
+export interface EventSchemas {
+  readonly [type: number]: StandardSchema;
+}
+
+/** What may be appended of each type, by its schema. */
+export type SchemaInputs<S extends EventSchemas> = {
+  readonly [K in keyof S & number]: S[K] extends StandardSchema<infer Input, unknown> ? Input : never;
+};
+
+/** What the events of each type have when they are read, by its schema. */
+export type SchemaOutputs<S extends EventSchemas> = {
+  readonly [K in keyof S & number]: S[K] extends StandardSchema<unknown, infer Output> ? Output : never;
+};
+
+/** The schema for the events of a type. @throws `WAL_BAD_PAYLOAD` when there is none; `RangeError` for what is no type */
+export type SchemaFor = (type: number, lsn?: Lsn) => StandardSchema;
+
+/**
+ * Returns the schemas of an object by the type of event.
+ *
+ * @throws `TypeError`, `RangeError` for anything but schemas, or keys that are no types
+ */
+export function checkSchemas(name: string, value: unknown): SchemaFor {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value) && !('~standard' in value);
+  if (!isObject) throw invalidType(name, 'an object with a schema for each type of event', value);
+  const schemas = new Map<number, StandardSchema>();
+  for (const [key, schema] of Object.entries(value)) {
+    const type = Number(key);
+    // '01' and '1' would be two schemas of one type.
+    if (String(type) !== key || !Number.isInteger(type)) throw outOfRange(`a key of ${name}`, 'a type of events', key);
+    schemas.set(checkInteger(`a key of ${name}`, type, 0, TYPE_MAX), checkSchema(`${name}[${key}]`, schema));
+  }
+  return (type, lsn) => schemas.get(checkInteger('type', type, 0, TYPE_MAX)) ?? raise(withoutSchema(type, lsn));
+}
+
+const TYPE_MAX = 0xffff_ffff;
+
+function raise(error: Error): never {
+  throw error;
+}
+
+/** The error of an event for whose type there is no schema. */
+function withoutSchema(type: number, lsn: Lsn | undefined): WalError {
+  const what =
+    lsn === undefined
+      ? `there is no schema for events of type ${type}: nothing was appended`
+      : `there is no schema for the type ${type} of the event with LSN ${lsn}: add one, or read other \`types\``;
+  return new WalError('WAL_BAD_PAYLOAD', what, { ...(lsn === undefined ? {} : { lsn }), reason: 'schema' });
 }
 
 /**

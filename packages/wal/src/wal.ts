@@ -58,9 +58,16 @@ import type { ImportOptions, ImportReport } from './import/import-options.js';
 import { importRecords } from './import/import-records.js';
 import { Lifecycle, type WalState } from './lifecycle.js';
 import type { LogContext } from './log-context.js';
-import { type EncodedOptions, type FlushSettings, type Schemed, splitOptions, type WalOptions } from './options.js';
+import {
+  type EncodedOptions,
+  type FlushSettings,
+  type Schemed,
+  type SchemedByType,
+  splitOptions,
+  type WalOptions,
+} from './options.js';
 import { readEvents, type WalReadOptions } from './reading.js';
-import type { StandardSchema } from './schema.js';
+import type { EventSchemas, SchemaInputs, SchemaOutputs, StandardSchema } from './schema.js';
 import { Shutdown } from './shutdown.js';
 import type { WalStats } from './stats.js';
 
@@ -123,6 +130,10 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     path: string | URL,
     options: WalOptions<AnyEncoding> & Schemed<Input, Output>,
   ): Promise<Wal<Output, Input>>;
+  static open<S extends EventSchemas>(
+    path: string | URL,
+    options: WalOptions<AnyEncoding> & SchemedByType<S>,
+  ): Promise<EventMapWal<SchemaOutputs<S>, SchemaInputs<S>>>;
   static open(path: string | URL, options?: WalOptions): Promise<Wal>;
   static open(path: string | URL, options: EncodedOptions<'buffer'>): Promise<Wal<Buffer>>;
   static open(path: string | URL, options: EncodedOptions<'utf8'>): Promise<Wal<string>>;
@@ -202,6 +213,16 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     from: FollowFrom,
     options: FollowDirectoryOptions<AnyEncoding> & Schemed<unknown, Output> & Batched<B>,
   ): WalFollower<Followable<Output, B>>;
+  static follow<S extends EventSchemas>(
+    path: string | URL,
+    from: FollowFrom,
+    options: FollowDirectoryOptions<AnyEncoding> & SchemedByType<S> & { readonly batch: number },
+  ): WalFollower<readonly MappedEvent<SchemaOutputs<S>>[]>;
+  static follow<S extends EventSchemas>(
+    path: string | URL,
+    from: FollowFrom,
+    options: FollowDirectoryOptions<AnyEncoding> & SchemedByType<S> & { readonly batch?: undefined },
+  ): WalFollower<MappedEvent<SchemaOutputs<S>>>;
   static follow<T>(
     path: string | URL,
     from: FollowFrom,
@@ -317,7 +338,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
 
   /** A new batch, whose payloads go through the encoding of the log. */
   batch(): EventBatch<I> {
-    return new EventBatch(this.#payloads.encode);
+    const { encode, readsOptions } = this.#payloads;
+    return new EventBatch(encode, undefined, readsOptions);
   }
 
   /**
@@ -745,7 +767,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
  * and leaves the old one unchanged. `build()` checks the values and opens the log, as `Wal.open` does.
  */
 export type WalBuilder<T = Uint8Array, I = PayloadInput<T>> = {
-  readonly [Name in Exclude<keyof WalOptions, 'encoding' | 'schema'>]-?: (
+  readonly [Name in Exclude<keyof WalOptions, 'encoding' | 'schema' | 'schemas'>]-?: (
     value: NonNullable<WalOptions[Name]>,
   ) => WalBuilder<T, I>;
 } & {
@@ -757,6 +779,10 @@ export type WalBuilder<T = Uint8Array, I = PayloadInput<T>> = {
   encoding<T, I = PayloadInput<T>>(encoding: Encoding<T, I>): WalBuilder<T, I>;
   /** Sets the schema that checks payloads, after the encoding was set. */
   schema<Input, Output>(schema: StandardSchema<Input, Output>): WalBuilder<Output, Input>;
+  /** Sets the schema for each type of event, after the encoding was set. */
+  schemas<S extends EventSchemas>(
+    schemas: S,
+  ): Omit<WalBuilder<T, I>, 'build'> & { build(): Promise<EventMapWal<SchemaOutputs<S>, SchemaInputs<S>>> };
   /** Checks the options, and opens the log. */
   build(): Promise<Wal<T, I>>;
 };
@@ -765,20 +791,22 @@ export type WalBuilder<T = Uint8Array, I = PayloadInput<T>> = {
 type Mapped = 'append' | 'commit' | 'batch' | 'appendBatch' | 'commitBatch' | 'replay' | 'read' | 'iterator' | 'follow';
 
 /**
- * A {@link Wal} whose events have payloads by their `type`: what `Wal.open<{ 1: Placed; 2: Paid }>(…)` returns. Events that are
- * read are a discriminated union, and an append names its type.
+ * A {@link Wal} whose events have payloads by their `type`: what `Wal.open<{ 1: Placed; 2: Paid }>(…)` returns, and `Wal.open` with
+ * `schemas`. Events that are read are a discriminated union, and an append names its type.
+ *
+ * `M` is what is read, `I` what is appended: both are the same unless schemas change payloads.
  */
-export interface EventMapWal<M> extends Omit<Wal<M[keyof M]>, Mapped> {
+export interface EventMapWal<M, I = M> extends Omit<Wal<M[keyof M]>, Mapped> {
   /** {@link Wal.append} */
-  append<K extends keyof M>(payload: M[K], options: AppendOptions & OfType<K>): Lsn;
+  append<K extends keyof I>(payload: I[K], options: AppendOptions & OfType<K>): Lsn;
   /** {@link Wal.commit} */
-  commit<K extends keyof M>(payload: M[K], options: CommitOptions & OfType<K>): Promise<Lsn>;
+  commit<K extends keyof I>(payload: I[K], options: CommitOptions & OfType<K>): Promise<Lsn>;
   /** {@link Wal.batch} */
-  batch(): EventMapBatch<M>;
+  batch(): EventMapBatch<I>;
   /** {@link Wal.appendBatch} */
-  appendBatch(batch: Batch | EventMapBatch<M>): Lsn;
+  appendBatch(batch: Batch | EventMapBatch<I>): Lsn;
   /** {@link Wal.commitBatch} */
-  commitBatch(batch: Batch | EventMapBatch<M>, options?: { readonly signal?: AbortSignal }): Promise<Lsn>;
+  commitBatch(batch: Batch | EventMapBatch<I>, options?: { readonly signal?: AbortSignal }): Promise<Lsn>;
   /** {@link Wal.replay} */
   replay<K extends keyof M = keyof M>(
     from: ReadFrom,

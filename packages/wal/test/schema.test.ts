@@ -146,3 +146,100 @@ test('the events of an event map are told apart by their type', async () => {
   await wal.replay('first', ({ payload }) => seen.push(payload.paid), { types: [2] });
   expect(seen).toEqual(['tea', 5, 5]);
 });
+
+describe('schemas for each type of event', () => {
+  const paid = schemaOf<{ readonly cents: number }, { readonly cents: number }>((value) => {
+    const { cents } = value as { readonly cents?: unknown };
+    return typeof cents === 'number' ? { value: { cents } } : { issues: [{ message: 'is no payment' }] };
+  });
+  const schemas = { 0: paid, 7: orders };
+
+  test('check each payload by the one for its type, in every way of appending and reading', async () => {
+    const wal = await Wal.open(directory, { io, encoding: 'json', schemas });
+    expect(wal).toBeInstanceOf(Wal);
+    await wal.commit({ id: 17 }, { type: 7 });
+    wal.append({ cents: 5 }, { type: 0 });
+    wal.appendBatch(wal.batch().add({ id: 18 }, { type: 7 }).add({ cents: 6 }, { type: 0 }));
+    await wal.commit({ cents: 7 }, { type: 0, signal: new AbortController().signal });
+    const expected = [{ id: 17, note: 'none' }, { cents: 5 }, { id: 18, note: 'none' }, { cents: 6 }, { cents: 7 }];
+    expect([...wal.iterator()].map(({ payload }) => payload)).toEqual(expected);
+    const notes: string[] = [];
+    await wal.replay('first', ({ payload }) => notes.push(payload.note), { types: [7] });
+    expect(notes).toEqual(['none', 'none']);
+    await wal.shutdown();
+
+    const follower = Wal.follow(directory, 'first', { io, encoding: 'json', schemas, batch: 9 });
+    expect((await follower.next()).value?.map(({ payload }) => payload)).toEqual(expected);
+    await follower.return();
+    await using built = await Wal.builder(directory).io(io).encoding('json').schemas(schemas).build();
+    expect((await built.read(1))?.payload).toEqual(expected[0]);
+  });
+
+  test('refuse the payload of another type, and a type without one, in every way of appending', async () => {
+    await using wal = await Wal.open(directory, { io, encoding: 'json', schemas });
+    const { signal } = new AbortController();
+    for (const [payload, type] of [
+      [{ cents: 5 }, 7],
+      [{ id: 17 }, 0],
+      [{ id: 17 }, undefined],
+      [{ cents: 5 }, 1],
+    ] as [never, never][]) {
+      for (const error of [
+        thrown(() => wal.append(payload, { type })),
+        thrown(() => wal.batch().add(payload, { type })),
+        await rejection(wal.commit(payload, { type })),
+        await rejection(wal.commit(payload, { type, signal })),
+      ])
+        expect(error).toMatchObject({ code: 'WAL_BAD_PAYLOAD', reason: 'schema' });
+    }
+    expect(thrown(() => wal.append({ id: 1 }, { type: -1 as 7 })).code).toBe('ERR_OUT_OF_RANGE');
+    expect(thrown(() => wal.append({ id: 1 }, { typ: 7 } as never)).code).toBe('ERR_INVALID_ARG_TYPE');
+    expect(wal.lastLsn).toBe(0);
+  });
+
+  test('refuse to read an event of a type without one, and reading other types skips it', async () => {
+    const wal = await Wal.open(directory, { io, encoding: 'json' });
+    await wal.commit({ cents: 5 });
+    await wal.commit({ id: 17 }, { type: 9 });
+    await wal.commit({ id: 18 }, { type: 7 });
+    await wal.shutdown();
+    await using checked = await Wal.open(directory, { io, encoding: 'json', schemas });
+    expect(await rejection(checked.read(2))).toMatchObject({ code: 'WAL_BAD_PAYLOAD', reason: 'schema', lsn: 2 });
+    const lsns: number[] = [];
+    await checked.replay('first', ({ lsn }) => lsns.push(lsn), { types: [0, 7] });
+    expect(lsns).toEqual([1, 3]);
+  });
+
+  test('check the type that is stored, also where a getter has another one each time', async () => {
+    await using wal = await Wal.open(directory, { io, encoding: 'json', schemas });
+    const changing = (): { readonly type: 0 } => {
+      let reads = 0;
+      return Object.defineProperty({}, 'type', { enumerable: true, get: () => (reads++ === 0 ? 0 : 7) }) as never;
+    };
+    wal.append({ cents: 5 }, changing());
+    wal.appendBatch(wal.batch().add({ cents: 5 }, changing()));
+    await wal.commit({ cents: 5 }, changing());
+    await wal.commit({ cents: 5 }, Object.assign(changing(), { signal: new AbortController().signal }));
+    expect([...wal.iterator()].map(({ type }) => type)).toEqual([0, 0, 0, 0]);
+  });
+
+  test.each([null, [], orders, { 1: {} }, 'zod'])('are not %o', async (wrong) => {
+    const options = { io, encoding: 'json', schemas: wrong } as never;
+    expect(await rejection(Wal.open(directory, options))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+    expect(thrown(() => Wal.follow(directory, 'first', options))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+  });
+
+  test.each([{ '01': orders }, { '-1': orders }, { 1.5: orders }, { placed: orders }, { 4294967296: orders }])(
+    'have types of events as keys: not %o',
+    async (wrong) => {
+      const options = { io, encoding: 'json', schemas: wrong } as never;
+      expect(await rejection(Wal.open(directory, options))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' });
+    },
+  );
+
+  test('do not go together with a schema for all', async () => {
+    const options = { io, encoding: 'json', schema: orders, schemas } as never;
+    expect(await rejection(Wal.open(directory, options))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+    expect(thrown(() => Wal.follow(directory, 'first', options))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+  });
+});

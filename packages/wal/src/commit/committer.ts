@@ -9,7 +9,7 @@ import type { LogContext } from '../log-context.js';
 import type { FlushSettings } from '../options.js';
 import { type Abortable, hasSignal, throwIfAborted, unlessAborted } from './aborting.js';
 import { BackgroundFlush } from './background-flush.js';
-import { copyBytes, copyOptions } from './copy-arguments.js';
+import { copyBytes, copyOptions, readOnce } from './copy-arguments.js';
 import { type EventBatch, recordsOf } from './event-batch.js';
 import { asWalError, GroupCommit } from './group-commit.js';
 import { RoomQueue } from './room-queue.js';
@@ -26,7 +26,7 @@ const COMMIT_OPTIONS = Object.freeze([...APPEND_OPTIONS, 'signal'] as const);
 export class Committer<I> {
   readonly #log: SegmentedWal;
   readonly #calls: BackgroundCalls;
-  readonly #payloads: Pick<PayloadCodec<unknown, I>, 'encode'>;
+  readonly #payloads: Pick<PayloadCodec<unknown, I>, 'encode' | 'readsOptions'>;
   readonly #activity: LogActivity;
   readonly #isReadonly: boolean;
   readonly #roomQueue = new RoomQueue();
@@ -35,7 +35,11 @@ export class Committer<I> {
   /** Resolves when all running cuts have ended. */
   #cutsSettled: Promise<unknown> = Promise.resolve();
 
-  constructor(context: LogContext, payloads: Pick<PayloadCodec<unknown, I>, 'encode'>, flush: FlushSettings) {
+  constructor(
+    context: LogContext,
+    payloads: Pick<PayloadCodec<unknown, I>, 'encode' | 'readsOptions'>,
+    flush: FlushSettings,
+  ) {
     const { log, activity, setTimer, isReadonly } = context;
     this.#log = log;
     this.#calls = backgroundCallsOf(log);
@@ -64,9 +68,10 @@ export class Committer<I> {
     return this.#roomQueue.size;
   }
 
-  append(payload: I, options: AppendOptions | undefined): Lsn {
+  append(payload: I, given: AppendOptions | undefined): Lsn {
     if (this.#roomQueue.isClosed) throw this.#refusal();
-    const encoded = this.#payloads.encode(payload);
+    const options = this.#payloads.readsOptions ? readOnce(given, APPEND_OPTIONS) : given;
+    const encoded = this.#payloads.encode(payload, options);
     let lsn: Lsn;
     try {
       lsn = this.#log.append(encoded, options);
@@ -92,9 +97,10 @@ export class Committer<I> {
   }
 
   /** Throws, or returns a promise: one instead of three for a commit makes a difference with many commits. */
-  commit(payload: I, options: CommitOptions | undefined): Promise<Lsn> {
-    if (options !== undefined && hasSignal(options)) return this.#commitUnlessAborted(payload, options);
-    const encoded = this.#payloads.encode(payload);
+  commit(payload: I, given: CommitOptions | undefined): Promise<Lsn> {
+    if (given !== undefined && hasSignal(given)) return this.#commitUnlessAborted(payload, given);
+    const options = this.#payloads.readsOptions ? readOnce(given, COMMIT_OPTIONS) : given;
+    const encoded = this.#payloads.encode(payload, options);
     const lsn = this.#roomQueue.isClosed ? undefined : this.#tryAppend(encoded, options);
     return lsn === undefined ? this.#commitInTurn(encoded, options) : this.#groups.wait(lsn);
   }
@@ -244,7 +250,7 @@ export class Committer<I> {
     const { signal, ...options } = checkOptions('options', given, COMMIT_OPTIONS);
     checkSignal(signal);
     throwIfAborted(signal, NOTHING_APPENDED);
-    const encoded = this.#payloads.encode(payload);
+    const encoded = this.#payloads.encode(payload, options);
     const lsn = this.#roomQueue.isClosed ? undefined : this.#tryAppend(encoded, options);
     try {
       return await this.#durableUnlessAborted(lsn ?? (await this.#appendInTurn(encoded, options, signal)), signal);

@@ -1,18 +1,31 @@
 import { invalidType } from '@walstack/codec/internal';
 import { type AppendOptions, Batch } from '@walstack/segmented';
+import { APPEND_OPTIONS } from '@walstack/segmented/internal';
+import { readOnce } from './copy-arguments.js';
 
 /**
  * Events that are appended atomically: after any crash the log has all of them or none. A `Batch` whose payloads go through
  * a log's encoding. `wal.batch()` makes one.
  */
 export class EventBatch<I> {
-  readonly #encode: (payload: I) => Uint8Array | string;
+  readonly #encode: (payload: I, options?: AppendOptions) => Uint8Array | string;
+  readonly #readsOptions: boolean;
   /** The encoded records that are appended. */
   readonly records: Batch;
 
-  constructor(encode: (payload: I) => Uint8Array | string, records: Batch = new Batch()) {
+  /**
+   * @param encode - returns the bytes of a payload
+   * @param records - that it begins with
+   * @param readsOptions - whether `encode` reads the options: each of them is read once then. Default `false`
+   */
+  constructor(
+    encode: (payload: I, options?: AppendOptions) => Uint8Array | string,
+    records: Batch = new Batch(),
+    readsOptions = false,
+  ) {
     this.#encode = encode;
     this.records = records;
+    this.#readsOptions = readsOptions;
   }
 
   /**
@@ -23,7 +36,8 @@ export class EventBatch<I> {
    * `TypeError` or `RangeError` for wrong arguments. Nothing was added then.
    */
   add(payload: I, options?: AppendOptions): this {
-    this.records.add(this.#encode(payload), options);
+    const known = this.#readsOptions ? readOnce(options, APPEND_OPTIONS) : options;
+    this.records.add(this.#encode(payload, known), known);
     return this;
   }
 
@@ -44,7 +58,7 @@ export class EventBatch<I> {
 
   /** A batch of the same events that is not spent, even if this one is. */
   clone(): EventBatch<I> {
-    return new EventBatch(this.#encode, this.records.clone());
+    return new EventBatch(this.#encode, this.records.clone(), this.#readsOptions);
   }
 }
 

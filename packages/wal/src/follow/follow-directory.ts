@@ -4,9 +4,9 @@ import { checkDecoding, type StoredRecord } from '@walstack/mmap-reader/internal
 import { type Environment, systemEnvironment } from '@walstack/segmented';
 import { openStorageIo, type StorageIo, type StorageIoName } from '@walstack/storage-io';
 import { checkBackend } from '@walstack/storage-io/internal';
-import { type AnyEncoding, checkedBy, type PayloadCodec, payloadCodecOf } from '../encoding.js';
+import { type AnyEncoding, checkedPayloads, type PayloadCodec, payloadCodecOf } from '../encoding.js';
 import type { Encoded } from '../options.js';
-import { checkSchema, type StandardSchema } from '../schema.js';
+import { checkSchema, checkSchemas, type EventSchemas, type StandardSchema } from '../schema.js';
 import { DirectoryWatch } from './directory-watch.js';
 import { follow, type WalFollower } from './follow.js';
 import { checkFollow, FOLLOW_OPTIONS, type FollowFrom, type FollowOptions } from './follow-options.js';
@@ -20,6 +20,8 @@ export interface FollowDirectoryOptions<E extends AnyEncoding = 'view'> extends 
   readonly encoding?: E;
   /** Checks payloads after they were decoded, as for `Wal.open`. */
   readonly schema?: StandardSchema;
+  /** The same with a schema for each `type` of event, as for `Wal.open`. */
+  readonly schemas?: EventSchemas;
   /** The keys of an encrypted log. */
   readonly keyRing?: KeyRing;
   /**
@@ -51,6 +53,7 @@ export const POLL_MS = 1000;
 const OWN_OPTIONS = optionNames<Omit<FollowDirectoryOptions, keyof FollowOptions>>({
   encoding: true,
   schema: true,
+  schemas: true,
   keyRing: true,
   allowPlaintext: true,
   maxPayloadBytes: true,
@@ -86,9 +89,12 @@ export function followDirectory(
   const checkedPath = checkPath('path', path);
   const settings = checkFollow(from, options, FOLLOW_DIRECTORY_OPTIONS);
   const directory = checkDirectory(checkedPath, options);
-  const { encoding = 'view', schema } = options;
-  const decoded = payloadCodecOf(encoding);
-  const payloads = schema === undefined ? decoded : checkedBy(checkSchema('schema', schema), decoded);
+  const { encoding = 'view', schema, schemas } = options;
+  const payloads = checkedPayloads(
+    payloadCodecOf(encoding),
+    schema === undefined ? undefined : checkSchema('schema', schema),
+    schemas === undefined ? undefined : checkSchemas('schemas', schemas),
+  );
   return follow(() => openDirectory(directory, payloads), settings);
 }
 

@@ -3,6 +3,7 @@
 import {
   channels,
   type Encoding,
+  type EventMapWal,
   type InputOf,
   type MappedEvent,
   type PayloadOf,
@@ -34,6 +35,7 @@ interface Shop {
 
 declare const dates: Encoding<Date, Date | string>;
 declare const numbers: StandardSchema<string, number>;
+declare const placed: StandardSchema<Placed>;
 
 export async function encodings(): Promise<void> {
   expectTypeOf(await Wal.open('log')).toEqualTypeOf<Wal>();
@@ -148,6 +150,28 @@ export async function schemas(): Promise<void> {
   >();
   // @ts-expect-error not a schema
   await Wal.open('log', { encoding: 'json', schema: {} });
+}
+
+export async function schemasByType(): Promise<void> {
+  const wal = await Wal.open('log', { encoding: 'json', schemas: { 1: numbers, 2: placed } });
+  expectTypeOf(wal).toEqualTypeOf<
+    EventMapWal<{ readonly 1: number; readonly 2: Placed }, { readonly 1: string; readonly 2: Placed }>
+  >();
+  wal.append('17', { type: 1 });
+  // @ts-expect-error what is appended of type 1 is a string
+  wal.append(17, { type: 1 });
+  // @ts-expect-error there is no schema for type 3
+  wal.append('17', { type: 3 });
+  await wal.replay('first', (event) => {
+    if (event.type === 1) expectTypeOf(event.payload).toEqualTypeOf<number>();
+    else expectTypeOf(event.payload).toEqualTypeOf<Placed>();
+  });
+  const follower = Wal.follow('log', 1, { encoding: 'json', schemas: { 1: numbers, 2: placed }, batch: 9 });
+  expectTypeOf(follower).toEqualTypeOf<
+    WalFollower<readonly MappedEvent<{ readonly 1: number; readonly 2: Placed }>[]>
+  >();
+  // @ts-expect-error not a schema
+  await Wal.open('log', { encoding: 'json', schemas: { 1: {} } });
 }
 
 export async function eventMap(): Promise<void> {
