@@ -29,9 +29,9 @@ export {
 export { type Segment, sameId, seedOf } from './chain/segment.js';
 export { Sessions } from './chain/sessions.js';
 export { SparseIndex } from './chain/sparse-index.js';
-export { findCut } from './directory/cut-detection.js';
 export type { DirectoryReader } from './directory/directory-reader.js';
 export { readerOfDirectory } from './directory/directory-replay.js';
+export { findCut } from './directory/follower-cut-detection.js';
 export { ON_TRUNCATED } from './directory/log-tail-options.js';
 export { sizesOf } from './directory/replay-progress.js';
 export { checkResumePoint, lastReadAt, lastReadBefore, lastReadIn, resumePointOf } from './directory/resume-point.js';

@@ -42,8 +42,8 @@ export type {
   PerCoreRecoveryMode,
   PerCoreRecoveryOptions,
 } from './options.js';
+export { compareEntries } from './recovery/core-merge.js';
 export type { MergedEntries } from './recovery/entries-of-all-cores.js';
-export { compareEntries } from './recovery/entry-merge.js';
 export type { CheckpointPlace, PerCoreCheckpoint } from './recovery/manifest.js';
 export { type EntriesOptions, PerCoreRecovery } from './recovery/per-core-recovery.js';
 export {

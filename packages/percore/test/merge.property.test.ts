@@ -3,7 +3,7 @@ import { createMemoryStorageIo, runSync } from '@walstack/storage-io';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { EntryReader } from '../src/core/entries/entry-reader.js';
-import { EntryMerge } from '../src/recovery/entry-merge.js';
+import { CoreMerge } from '../src/recovery/core-merge.js';
 
 /** The entries of one core: by how much the clock advances before each, and whether a new epoch begins. */
 const core = fc.array(fc.record({ waitMs: fc.integer({ min: 0, max: 3 }), epoch: fc.integer({ min: 0, max: 9 }) }), {
@@ -67,7 +67,7 @@ test('an entry is returned before the failure of the next one', () => {
       close: () => {},
     } as unknown as EntryReader;
   };
-  const merge = new EntryMerge([readerOf([entry(0, 1), failure]), readerOf([entry(1, 2), entry(1, 3)])]);
+  const merge = new CoreMerge([readerOf([entry(0, 1), failure]), readerOf([entry(1, 2), entry(1, 3)])]);
   const io = createMemoryStorageIo();
   expect(runSync(io, merge.advance())).toBe(true);
   expect(merge.next()).toEqual(entry(0, 1));

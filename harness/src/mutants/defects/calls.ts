@@ -41,7 +41,7 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     name: 'marks-counted-as-groups',
     test: 'packages/segmented/test/marks.test.ts',
     breaks: 'A mark alone does not count as a group.',
-    file: `${SEGMENTED}/write/group-writer.ts`,
+    file: `${SEGMENTED}/write/durable-group-writer.ts`,
     find: '    if (taken > this.#watermarks.takenLsn) {',
     replace: '    if (extents.length > 0) {',
   },

@@ -27,7 +27,7 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     name: 'acknowledged-at-submission',
     scenario: 'groups',
     breaks: 'Nothing is acknowledged before its write has completed.',
-    file: `${SEGMENTED}/write/group-writer.ts`,
+    file: `${SEGMENTED}/write/durable-group-writer.ts`,
     find: '    this.#pipeline.when(\n      () => this.#watermarks.isDurable(end),\n',
     replace:
       '    this.#watermarks.durableLsn = Math.max(this.#watermarks.durableLsn, end.lastLsn);\n    this.#pipeline.when(\n      () => true,\n',
@@ -36,7 +36,7 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     name: 'no-datasync',
     scenario: 'single-commits',
     breaks: 'A sync makes durable what was written.',
-    file: `${SEGMENTED}/write/group-writer.ts`,
+    file: `${SEGMENTED}/write/durable-group-writer.ts`,
     find: 'if (segment?.dirty === true) yield* this.#files.datasync(segment);',
     replace: 'if (segment !== undefined) segment.dirty = false;',
   },
@@ -135,7 +135,7 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     name: 'arena-reused-early',
     scenario: 'groups',
     breaks: 'Memory that is lent to the backend is not written again before the write has completed.',
-    file: `${SEGMENTED}/write/group-writer.ts`,
+    file: `${SEGMENTED}/write/durable-group-writer.ts`,
     find: '    ioSteps.startWrite(this.#router, file, bytes,',
     replace: `    this.#arena.release(extent);
     extent.chunk.lent++;
@@ -154,11 +154,11 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     name: 'durable-behind-flushed',
     scenario: 'flushes',
     breaks: 'A durable write does not make earlier writes durable.',
-    file: `${SEGMENTED}/write/group-writer.ts`,
+    file: `${SEGMENTED}/write/durable-group-writer.ts`,
     find: 'const alone = toSync && !segment.dirty && this',
     replace: 'const alone = toSync && this',
     also: {
-      file: `${SEGMENTED}/write/group-writer.ts`,
+      file: `${SEGMENTED}/write/durable-group-writer.ts`,
       find: 'const alone = this.#isPipelined && this.#chain.current?.dirty !== true;',
       replace: 'const alone = this.#isPipelined;',
     },
@@ -224,7 +224,7 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     name: 'beginning-prepared-beside-the-first-group',
     scenario: 'single-commits',
     breaks: 'The beginning of a segment is prepared before anything is written to it, and not beside that.',
-    file: `${SEGMENTED}/write/group-writer.ts`,
+    file: `${SEGMENTED}/write/durable-group-writer.ts`,
     find: `        if (!extent.segment.isBegun) yield* this.#begin(extent, toSync);
         this.#startWrite(extent, toSync);
 `,
@@ -301,7 +301,7 @@ export const GROUPS_DEFECTS: readonly Defect[] = [
     name: 'at-once-behind-a-flush',
     test: 'packages/segmented/test/submitted-at-once.test.ts',
     breaks: 'Behind writes that are not durable a group is not written at once, but with a sync.',
-    file: `${SEGMENTED}/write/group-writer.ts`,
+    file: `${SEGMENTED}/write/durable-group-writer.ts`,
     find: 'if (current === undefined || !current.isBegun || current.dirty) return false;',
     replace: 'if (current === undefined || !current.isBegun) return false;\n    current.dirty = false;',
   },

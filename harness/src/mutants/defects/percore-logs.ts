@@ -248,7 +248,7 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     name: 'decoded-entry-dropped',
     test: 'packages/percore/test/merge.property.test.ts',
     breaks: 'An entry is returned also where the one behind it cannot be read.',
-    file: `${PERCORE}/recovery/entry-merge.ts`,
+    file: `${PERCORE}/recovery/core-merge.ts`,
     find: '    this.#isTaken = true;\n    return first.entry;',
     replace: '    this.#isTaken = true;\n    this.#replaceTaken();\n    return first.entry;',
   },

@@ -91,7 +91,7 @@ export const READERS_DEFECTS: readonly Defect[] = [
     name: 'reported-cut-hides-an-earlier-one',
     test: CUTS_TEST,
     breaks: 'A cut that is reported does not hide one from before the tail began.',
-    file: `${READER}/directory/cut-detection.ts`,
+    file: `${READER}/directory/follower-cut-detection.ts`,
     find: 'if (reported !== undefined && this.#wasSeen) return reported;',
     replace: 'if (reported !== undefined) return reported;',
   },

@@ -14,7 +14,7 @@ import type { CallWatch, LongCallOptions } from '../walk/call-watch.js';
 import { makeSegmentDecoder } from '../walk/segment-decoder.js';
 import type { SegmentWalk, WalkPolicy } from '../walk/segment-walk.js';
 import { ActiveTail } from './active-tail.js';
-import { findCut } from './cut-detection.js';
+import { findCut } from './follower-cut-detection.js';
 import { ReplayCount, type ReplayProgress } from './replay-progress.js';
 import { lastReadIn } from './resume-point.js';
 

@@ -10,7 +10,7 @@ import type { WalProgress } from '../walk/call-watch.js';
 import { makeSegmentDecoder } from '../walk/segment-decoder.js';
 import type { SegmentWalk, WalkPolicy } from '../walk/segment-walk.js';
 import { ActiveTail } from './active-tail.js';
-import { CutDetection } from './cut-detection.js';
+import { FollowerCutDetection } from './follower-cut-detection.js';
 import { noneDurable, type SkippedRecords, type TailPlan } from './log-tail-options.js';
 import { type LastRead, lastReadBefore, lastReadIn, SEGMENT_END } from './resume-point.js';
 import { TailCount } from './tail-count.js';
@@ -31,7 +31,7 @@ export class TailSegments implements WalkPolicy {
   readonly #directory: string;
   readonly #plan: TailPlan;
   readonly #walk: SegmentWalk;
-  readonly #cuts: CutDetection;
+  readonly #cuts: FollowerCutDetection;
   /** The chain as it was last read, from the current segment on. */
   #links: readonly Link[] = [];
   /** The end of the current segment, when it is the newest one. */
@@ -56,7 +56,7 @@ export class TailSegments implements WalkPolicy {
     this.#directory = directory;
     this.#plan = plan;
     this.#walk = walk;
-    this.#cuts = new CutDetection(plan.lastRead);
+    this.#cuts = new FollowerCutDetection(plan.lastRead);
     this.#resumed = plan.lastRead;
   }
 

@@ -12,7 +12,7 @@ import type { StorageIo } from '@walstack/storage-io';
 import { watched } from '@walstack/storage-io/internal';
 import type { CoreEntry } from '../core/entries/entry.js';
 import type { EntryReader } from '../core/entries/entry-reader.js';
-import { EntryMerge } from './entry-merge.js';
+import { CoreMerge } from './core-merge.js';
 
 /**
  * The entries of all cores in one order: by epoch, time, core and sequence. Iterable with `for … of` on a backend that can
@@ -73,7 +73,7 @@ export const mergeEntries = (
   );
 
 function merging(io: StorageIo, readers: readonly EntryReader[], call: LongCallOptions): PieceReader<CoreEntry> {
-  const merge = new EntryMerge(readers);
+  const merge = new CoreMerge(readers);
   const watch = CallWatch.for(call, READING_ABORTED, () => progressOf(readers));
   return {
     io,

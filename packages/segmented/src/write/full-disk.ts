@@ -9,7 +9,7 @@ import type { SegmentWriter } from './segment-writer.js';
  * when appended records found no room. Every call that writes, each refused append, and each truncation tries to go on here, until
  * there is room. The steps:
  *
- * - `GroupWriter` keeps the writes that found no room in memory, in their order, and repeats them as a whole; `Stall` notes why
+ * - `DurableGroupWriter` keeps the writes that found no room in memory, in their order, and repeats them as a whole; `Stall` notes why
  *   the log waits, and is what calls reject with meanwhile.
  * - `SegmentRemoval.makeRoom` tries the files again that a truncation could not remove, also for the records that wait.
  * - `SegmentAllocator.releasePrepared` gives up the prepared next segment and free files, `DiskReserve.release` a part of the

@@ -3,15 +3,15 @@ import type { IoRoutine } from '@walstack/storage-io';
 import type { ActiveSegment } from '../segments/active-segment.js';
 import { reserveBlocks } from './allocation/blocks.js';
 import { makeRoom } from './allocation/with-room.js';
-import type { GroupWriter } from './group-writer.js';
+import type { DurableGroupWriter } from './durable-group-writer.js';
 import type { WriterParts } from './writer-parts.js';
 
 /** Writes marks, which state that everything before them is durable. */
 export class MarkWriter {
   readonly #parts: WriterParts;
-  readonly #groups: GroupWriter;
+  readonly #groups: DurableGroupWriter;
 
-  constructor(parts: WriterParts, groups: GroupWriter) {
+  constructor(parts: WriterParts, groups: DurableGroupWriter) {
     this.#parts = parts;
     this.#groups = groups;
   }

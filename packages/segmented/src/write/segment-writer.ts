@@ -15,8 +15,8 @@ import { SegmentAllocator } from './allocation/segment-allocator.js';
 import { SegmentFiles } from './allocation/segment-files.js';
 import { SegmentRemoval, type TruncateResult } from './allocation/segment-removal.js';
 import { makeRoom } from './allocation/with-room.js';
+import { DurableGroupWriter } from './durable-group-writer.js';
 import { FinalFailure } from './final-failure.js';
-import { GroupWriter } from './group-writer.js';
 import type { LogStart } from './log-start.js';
 import { MarkWriter } from './mark-writer.js';
 import { Pipeline } from './pipeline.js';
@@ -29,7 +29,7 @@ import type { WriterCounters, WriterParts } from './writer-parts.js';
 
 /**
  * Writes the one active segment of a log, by its parts: {@link RecordEncoder} encodes records into memory,
- * {@link GroupWriter} writes them in groups and makes them durable, {@link Roll} goes from segment to segment.
+ * {@link DurableGroupWriter} writes them in groups and makes them durable, {@link Roll} goes from segment to segment.
  *
  * The encoder only encodes. The routines do the I/O; they must not run concurrently, so the caller runs them in the write
  * queue. If the backend can have several durable writes in flight, several groups are in flight: {@link submit} starts one
@@ -64,7 +64,7 @@ export class SegmentWriter {
   /** Prepares the next segment, for which normally nothing waits. */
   readonly #background: Pipeline;
   readonly #files: SegmentFiles;
-  readonly #groups: GroupWriter;
+  readonly #groups: DurableGroupWriter;
   readonly #marks: MarkWriter;
   readonly #roll: Roll;
   readonly #restart: Restart;
@@ -136,7 +136,7 @@ export class SegmentWriter {
       this.reserve.want();
       onRoll();
     });
-    this.#groups = new GroupWriter(parts, this.#files, this.#roll);
+    this.#groups = new DurableGroupWriter(parts, this.#files, this.#roll);
     this.#marks = new MarkWriter(parts, this.#groups);
     this.#restart = new Restart(parts, this.#files);
   }
@@ -294,32 +294,32 @@ export class SegmentWriter {
     this.#failure.throwIfFailed();
   }
 
-  /** {@link GroupWriter.flush} */
+  /** {@link DurableGroupWriter.flush} */
   flush(): IoRoutine<void> {
     return this.#groups.flush();
   }
 
-  /** {@link GroupWriter.sync} */
+  /** {@link DurableGroupWriter.sync} */
   sync(): IoRoutine<void> {
     return this.#groups.sync();
   }
 
-  /** {@link GroupWriter.submit} */
+  /** {@link DurableGroupWriter.submit} */
   submit(): IoRoutine<void> {
     return this.#groups.submit();
   }
 
-  /** {@link GroupWriter.submitAtOnce} */
+  /** {@link DurableGroupWriter.submitAtOnce} */
   submitAtOnce(): boolean {
     return this.#groups.submitAtOnce();
   }
 
-  /** {@link GroupWriter.whenDurable} */
+  /** {@link DurableGroupWriter.whenDurable} */
   whenDurable(end: LogEnd, ended: (failure: unknown) => void): void {
     this.#groups.whenDurable(end, ended);
   }
 
-  /** {@link GroupWriter.untilDurable} */
+  /** {@link DurableGroupWriter.untilDurable} */
   untilDurable(end: LogEnd): IoRoutine<void> {
     return this.#groups.untilDurable(end);
   }

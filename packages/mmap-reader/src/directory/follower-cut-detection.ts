@@ -10,7 +10,7 @@ import { fingerprintOf, type LastRead } from './resume-point.js';
  * in its own process (`SegmentedWal.keepFor`, then `LogTail.cutAfter`), or from the chain as it is now ({@link findCut}). A
  * restored copy that has gone on in the same segment is recognised by its sessions (`TailSegments.checkSession`).
  */
-export class CutDetection {
+export class FollowerCutDetection {
   /** The last record read before the current segment was opened; `undefined` before the log was found. */
   lastRead: LastRead | undefined;
   /** Whether `lastRead` was found in the log: from then on a writer that reports cuts has reported all that matter. */

@@ -17,7 +17,7 @@ interface Head {
  * Merges the entries of several cores, each in order already, to one ordered stream. One entry and one buffer of each core
  * are in memory. It is used like a reader: `next()` takes from the buffers, `advance()` reads more.
  */
-export class EntryMerge {
+export class CoreMerge {
   /** A binary heap: no entry is before its parent. */
   readonly #heap: Head[] = [];
   /** Readers whose next entry is not in memory. */

@@ -29,7 +29,7 @@ interface HeldWrite {
 }
 
 /** Writes what was encoded in groups, and makes them durable: by durable writes, or by a sync behind the writes. */
-export class GroupWriter {
+export class DurableGroupWriter {
   readonly #environment: Environment;
   readonly #settings: Settings;
   readonly #counters: WriterCounters;
