@@ -24,7 +24,7 @@ export const FRAMES_DEFECTS: readonly Defect[] = [
     breaks: 'Padding ends a block and begins none: a file of frames ends before a block that begins with its mark.',
     file: `${STORAGE_IO}/portable/file-scanner.ts`,
     find: 'if (at === stop) return;',
-    replace: 'if (at === stop) at = this.#filled;',
+    replace: 'if (at === stop) at = Math.min(at + blockBytes, this.#filled);',
   },
   {
     name: 'memory-not-checked',
