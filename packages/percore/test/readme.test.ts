@@ -1,11 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { CoreWalWriter, PerCoreRecovery, PerCoreWalManager, PerCoreWalReader } from '@walstack/percore';
 import { LOG_OPTION_NAMES, LOG_OPTIONS } from '@walstack/segmented/internal';
 import { describe, expect, test } from 'vitest';
 import { optionRows, shownDefault } from '../../../harness/test-kit/option-rows.js';
-import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { CONFIG_NAMES } from '../src/manager/manager-config.js';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
@@ -15,15 +12,6 @@ const ROWS = optionRows(readme);
 const OPTIONS: readonly string[] = CONFIG_NAMES;
 
 describe('the README', () => {
-  test('shows what its example prints', () => {
-    const [, code, output] = /```js\n(.*?)```\s+It prints\s+```text\n(.*?)```/s.exec(readme) ?? [];
-    const cwd = temporaryDirectory();
-    const at = fileURLToPath(new URL('../dist/index.js', import.meta.url));
-    // Without an installation, the package is imported by its path.
-    const input = (code ?? '').replace("'@walstack/percore'", JSON.stringify(at));
-    expect(execFileSync(process.execPath, ['--input-type=module'], { cwd, input, encoding: 'utf8' })).toBe(output);
-  });
-
   test('has each option once, and no other', () => {
     expect(OPTIONS).toContain('directory');
     expect(ROWS.flatMap(({ names }) => names).sort()).toEqual([...OPTIONS].sort());

@@ -1,9 +1,6 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { PortableWalWriter, type PortableWalWriterOptions, type ReadFramesOptions } from '@walstack/storage-io';
 import { describe, expect, it } from 'vitest';
-import { removableDirectory } from '../../../harness/test-kit/temporary-directory.js';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 const section = readme.slice(readme.indexOf('## Appending to one file'), readme.indexOf('## Backends'));
@@ -23,19 +20,6 @@ const OPTIONS: Record<keyof PortableWalWriterOptions | keyof ReadFramesOptions, 
 };
 
 describe('the README on PortableWalWriter', () => {
-  it('is what its example prints', () => {
-    const [, code, output] = /```js\n(.*?)```\s+It prints\s+```text\n(.*?)```/s.exec(section) ?? [];
-    const { directory, destroy } = removableDirectory();
-    const cwd = fileURLToPath(new URL('..', import.meta.url));
-    const env = { ...process.env, TMPDIR: directory };
-    const options = { cwd, env, input: code ?? '', encoding: 'utf8' } as const;
-    try {
-      expect(execFileSync(process.execPath, ['--input-type=module'], options)).toBe(output);
-    } finally {
-      destroy();
-    }
-  });
-
   it.each(Object.keys(OPTIONS))('has a row for the option %s', (option) => {
     expect(readme).toMatch(new RegExp(`\n\\| \`${option}\` \\| \`(PortableWalWriter|readFrames)\``));
   });

@@ -1,6 +1,4 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { LOG_OPTIONS } from '@walstack/segmented/internal';
 import { Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
@@ -11,7 +9,6 @@ import {
   shown,
   shownDefault,
 } from '../../../harness/test-kit/option-rows.js';
-import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { OWN_OPTIONS, PRESETS } from '../src/options.js';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
@@ -20,38 +17,6 @@ const ROWS = optionRows(readme);
 
 /** The names of all options: the builder has a method for each. */
 const OPTIONS = Object.keys(Wal.builder('log')).filter((name) => name !== 'build');
-
-/** A program in a page, and its output according to the page. */
-interface Example {
-  readonly name: string;
-  readonly code: string;
-  readonly output: string;
-}
-
-function examplesOf(page: string): Example[] {
-  const found = [...page.matchAll(/```js\n((?:(?!```).)*)```\s+It prints\s+```text\n(.*?)```/gs)];
-  return found.map(([, code = '', output = ''], index) => ({ name: `example ${index + 1}`, code, output }));
-}
-
-function run(code: string): string {
-  const cwd = fileURLToPath(new URL('..', import.meta.url));
-  const env = { ...process.env, TMPDIR: temporaryDirectory() };
-  return execFileSync(process.execPath, ['--input-type=module'], { cwd, env, input: code, encoding: 'utf8' });
-}
-
-describe.each(['observability', 'following'])('the page %s', (name) => {
-  const page = readFileSync(new URL(`../../../docs/${name}.md`, import.meta.url), 'utf8');
-  const examples = examplesOf(page);
-
-  test('shows the output of every program', () => {
-    expect(examples.length).toBeGreaterThan(0);
-    expect(examples).toHaveLength(page.split('```js').length - 1);
-  });
-
-  test.each(examples)('shows what $name prints', ({ code, output }) => {
-    expect(run(code)).toBe(output);
-  });
-});
 
 test('the page on observability explains every figure of stats()', async () => {
   const page = readFileSync(new URL('../../../docs/observability.md', import.meta.url), 'utf8');
@@ -71,10 +36,6 @@ test.each(Object.entries(OWN_OPTIONS))('the doc comment of %s has its default', 
 });
 
 describe('the README', () => {
-  test.each(examplesOf(readme))('shows what $name prints', ({ code, output }) => {
-    expect(run(code)).toBe(output);
-  });
-
   test('has one row for each option, and no other', () => {
     expect(ROWS.map(({ names }) => names)).toEqual(expect.arrayContaining(OPTIONS.map((name) => [name])));
     expect(ROWS).toHaveLength(OPTIONS.length);
