@@ -13,6 +13,7 @@ export default defineConfig({
     mutants: 'src/mutants/main.ts',
     'mutants-tests': 'src/mutants/tests/process.ts',
     powercut: 'src/powercut/main.ts',
+    pictures: 'src/pictures/main.ts',
     'powercut-guest': 'src/powercut/guest/main.ts',
   },
   format: ['esm'],

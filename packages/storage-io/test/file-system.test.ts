@@ -24,7 +24,7 @@ beforeEach(() => {
 });
 
 describe.runIf(process.platform === 'linux')('the file system of a path', () => {
-  // The list of docs/durability.md: what is not on it was not tried.
+  // The list of docs/file-systems.md: what is not on it was not tried.
   it.each(['ext4', 'xfs'])('%s honours durable writes', (type) => {
     mounted = `${type} /dev/sda1 rw`;
     expect(found()).toEqual({ type, durableWrites: true });

@@ -23,7 +23,7 @@ interface Mount {
   readonly options: readonly string[];
 }
 
-/** File systems whose durable writes were tested: docs/durability.md has the table. */
+/** File systems whose durable writes were tested: docs/file-systems.md has the table. */
 const DURABLE_WRITES: ReadonlySet<string> = new Set(['ext4', 'xfs']);
 
 const NETWORK: ReadonlySet<string> = new Set([
