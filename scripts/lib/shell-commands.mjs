@@ -6,7 +6,7 @@ import { readManifest, workspaceMembers } from './workspace.mjs';
 
 /** Programs of the machine that pages use; what their options mean is not checked. */
 const ofMachine = new Set(
-  'apt-get cat cd chmod cmp cp curl dd dpkg echo head jq kill ls mkdir mv openssl printf promtool rm rsync sync tail'.split(
+  'apt-get cat cd chmod cmp cp curl dd dpkg echo head jq kill ls mkdir mv openssl printf promtool rm rsync sed sync tail'.split(
     ' ',
   ),
 );

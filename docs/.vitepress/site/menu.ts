@@ -30,6 +30,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'Run it': {
     'docs/operations.md': 'Operations',
     'docs/observability.md': 'Statistics, metrics',
+    'docs/monitoring/README.md': 'Monitoring',
     'docs/durability.md': 'Durability',
     'docs/recovery.md': 'Recovery, with pictures',
     'docs/file-systems.md': 'File systems',

@@ -7,7 +7,7 @@ const WIDTH = 2 * MARGIN + 6 * CELL_WIDTH;
 const ROW_HEIGHT = 66;
 const TITLE_HEIGHT = 28;
 const LINE_HEIGHT = 17;
-const CHARACTERS = 62;
+const CHARACTERS = 54;
 
 /** Its colours follow the reader's. */
 const STYLE = `
