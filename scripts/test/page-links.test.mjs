@@ -13,12 +13,12 @@ const pages = files.filter((file) => file.endsWith('.md') && !file.startsWith('.
 const textOf = (file) => readFileSync(join(repositoryRoot, file), 'utf8');
 
 /** @param {string} file */
-const anchorsIn = (file) =>
-  textOf(file)
-    .replace(/^```.*?^```/gms, '')
-    .split('\n')
-    .filter((line) => /^#+ /.test(line))
-    .map((line) => anchorOf(line.replace(/^#+ /, '')));
+const anchorsIn = (file) => {
+  const text = textOf(file).replace(/^```.*?^```/gms, '');
+  const headings = text.split('\n').filter((line) => /^#+ /.test(line));
+  const terms = [...text.matchAll(/<a id="([\w-]+)"><\/a>/g)].map(([, id = '']) => id);
+  return [...headings.map((line) => anchorOf(line.replace(/^#+ /, ''))), ...terms];
+};
 
 /** The relative links of a page that lead nowhere. @param {string} page */
 function brokenLinks(page) {

@@ -107,7 +107,7 @@ export function strip(scene: Scene, outcome: Outcome): string {
   ] as const;
   const resultLines = linesOf(resultOf(outcome));
   const titleLines = linesOf(scene.title);
-  const top = MARGIN + titleLines.length * LINE_HEIGHT;
+  const top = MARGIN + 6 + titleLines.length * LINE_HEIGHT;
   const bottom = top + rows.length * ROW_HEIGHT + TITLE_HEIGHT;
   const height = bottom + (resultLines.length - 1) * LINE_HEIGHT + MARGIN;
   return [
