@@ -51,6 +51,7 @@ export {
   checkOnProgress,
   LONG_CALL_OPTIONS,
   type LongCallOptions,
+  listenTo,
   type ProgressPhase,
   READING_ABORTED,
   throwIfAborted,

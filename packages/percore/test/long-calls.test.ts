@@ -1,3 +1,4 @@
+import { WalError } from '@walstack/codec';
 import {
   CoreWalWriter,
   PerCoreRecovery,
@@ -66,6 +67,27 @@ test('recovery gives the event loop its turn, and reports how far it is', async 
   checkTold(['verify', 'replay']);
 });
 
+test('the sizes of the segments, of which progress needs all, are asked for in more than one turn', async () => {
+  turnsByLooks(5);
+  let [asked, most, all] = [0, 0, 0];
+  const counted = new Proxy(io, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      if (name !== 'stat') return value.bind(target);
+      return (path: string) => {
+        if (asked++ === 0) setImmediate(() => (asked = 0));
+        most = Math.max(most, asked);
+        all++;
+        return target.stat(path);
+      };
+    },
+  });
+  await (await PerCoreRecovery.open(options({ io: counted, onProgress }))).close();
+  expect(all).toBeGreaterThan(20);
+  expect(most).toBeLessThan(10);
+});
+
 test('the merged entries give the event loop its turn, and report how far they are', async () => {
   const recovery = await PerCoreRecovery.open(options());
   const entries = recovery.entries({ from: 'first' });
@@ -99,6 +121,10 @@ test('a reader of one core gives the event loop its turn, and reports how far it
 
 describe.each([
   ['PerCoreRecovery', (more: object) => PerCoreRecovery.open(options(more))],
+  [
+    'PerCoreRecovery with salvage',
+    (more: object) => PerCoreRecovery.open(options({ recoveryMode: 'salvage', ...more })),
+  ],
   ['PerCoreWalManager', (more: object) => PerCoreWalManager.open({ ...options(more), cores: 2 })],
   ['CoreWalWriter', (more: object) => CoreWalWriter.open(0, DIRECTORY, { io, ...SMALL, ...more })],
 ])('%s.open', (_name, opened) => {
@@ -121,10 +147,16 @@ describe.each([
   });
 
   test('ends with what the callback throws, at whatever call, and lets go of its locks', async () => {
+    const failures = [
+      new Error('of the application'),
+      new WalError('WAL_CORRUPT', 'of another log'),
+      new WalError('WAL_NOT_FOUND', 'of another log'),
+    ];
+    const before = io.list(DIRECTORY);
     let ended = 0;
     for (let call = 1; ; call += 9) {
       turnsByLooks(5);
-      const failure = new Error('of the application');
+      const failure = failures[ended % failures.length] as Error;
       let calls = 0;
       const throwing = (): void => {
         if (++calls === call) throw failure;
@@ -136,7 +168,11 @@ describe.each([
       }
       ended++;
       expect(result).toBe(failure);
-      PerCoreRecovery.openSync(options()).closeSync();
+      expect(calls).toBe(call);
+      expect(io.list(DIRECTORY)).toEqual(before);
+      const recovery = PerCoreRecovery.openSync(options());
+      expect(recovery.statistics.map(({ puts }) => puts)).toEqual([ENTRIES, ENTRIES]);
+      recovery.closeSync();
     }
     expect(ended).toBeGreaterThan(3);
   });

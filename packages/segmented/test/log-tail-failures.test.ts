@@ -4,6 +4,8 @@ import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, ioSteps, runSync, type StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { afterEach, describe, expect, it, test } from 'vitest';
+import { thrown } from '../../../harness/test-kit/outcomes.js';
+import { turnsByLooks } from '../../../harness/test-kit/turn-clock.js';
 import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY } from './support/logs.js';
 
@@ -357,5 +359,27 @@ test.each([
   await expect(tail.advance()).rejects.toMatchObject({ code });
   expect(opened).toBeLessThan(6);
   expect(reports).toBe(0);
+  tail.close();
+});
+
+test('what a callback throws skips nothing, whatever error it is', () => {
+  const io = createMemoryStorageIo();
+  append(logIn(io), 40);
+  turnsByLooks(5);
+  const failure = new WalError('WAL_TRUNCATED', 'of another log', { lsn: 1, firstLsn: 30 });
+  let calls = 0;
+  const tail = new LogTail(io, DIRECTORY, {
+    onTruncated: 'skip',
+    onProgress: () => {
+      if (++calls === 1) throw failure;
+    },
+  });
+  const found: number[] = [];
+  const read = (): void => {
+    while (tail.advanceSync()) for (let r = tail.next(); r !== undefined; r = tail.next()) found.push(r.lsn);
+  };
+  expect(thrown(read)).toBe(failure);
+  read();
+  expect([found, tail.skipped]).toEqual([lsns(1, 40), []]);
   tail.close();
 });

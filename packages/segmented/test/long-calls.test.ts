@@ -1,7 +1,9 @@
-import { KeyRing } from '@walstack/codec';
+import { KeyRing, WalError } from '@walstack/codec';
+import { replayDirectory } from '@walstack/mmap-reader';
 import { SegmentedWal, type SegmentedWalConfig, type WalProgress } from '@walstack/segmented';
 import { createMemoryStorageIo, runAsync, type StorageIo } from '@walstack/storage-io';
-import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { setTurnClock, turnNumber } from '@walstack/storage-io/internal';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { directoryFor } from '../../../harness/test-kit/backends.js';
 import { ringOf } from '../../../harness/test-kit/keys.js';
 import { rejection, thrown } from '../../../harness/test-kit/outcomes.js';
@@ -197,6 +199,7 @@ describe('opening', () => {
     ['salvage', damaged, { recoveryMode: 'salvage' }],
     ['readonly', torn, { recoveryMode: 'readonly' }],
     ['strict, with prepared blocks', prepared, {}],
+    ['salvage, of an intact log', torn, { recoveryMode: 'salvage' }],
   ] as const;
 
   describe.each(MODES)('in mode %s', (_mode, filesOf, config) => {
@@ -230,7 +233,8 @@ describe('opening', () => {
       for (let call = 1; ; call++) {
         turnsByLooks(4);
         const { io, open } = counting(restore(files));
-        const failure = new Error('of the application');
+        const failure =
+          call % 2 === 0 ? new Error('of the application') : new WalError('WAL_CORRUPT', 'of another log');
         let calls = 0;
         const onProgress = (): void => {
           if (++calls === call) throw failure;
@@ -415,6 +419,27 @@ test('replaying what is compressed and encrypted gives the event loop its turn',
   await expectTurns(() => wal.replay().forEach(() => {}), 100);
   await wal.close();
   await expectTurns(() => SegmentedWal.recover(configOf(io, { keyRing: ringOf(1) })), 5);
+});
+
+test('a scan of a directory gives the event loop its turn between long payloads that are decompressed', async () => {
+  const io = createMemoryStorageIo();
+  const wal = await SegmentedWal.open({ directory: DIRECTORY, io, compression: { codec: 'deflate' }, markAfterMs: 0 });
+  for (let lsn = 1; lsn <= 200; lsn++) wal.append(new Uint8Array(lsn <= 100 ? 8 : 65_536));
+  await wal.close();
+  let [now, turn, spent, most] = [0, 0, 0, 0];
+  setTurnClock(() => now);
+  onTestFinished(() => setTurnClock());
+  const count = await replayDirectory(DIRECTORY, { io }).scan(({ payload }) => {
+    // As if it took so long to decompress it.
+    const ms = payload.length > 8 ? 3 : 0;
+    now += ms;
+    spent = (turn === turnNumber() ? spent : 0) + ms;
+    turn = turnNumber();
+    most = Math.max(most, spent);
+  });
+  expect(count).toBe(200);
+  expect(most).toBeGreaterThan(0);
+  expect(most).toBeLessThan(10);
 });
 
 test('a search behind a hole of many megabytes gives the event loop its turn', async () => {

@@ -17,4 +17,4 @@ export { RoutineQueue } from './routines/routine-queue.js';
 export { closeFile, kindOf, makeDirectories, replaceFile } from './routines/small-files.js';
 export { afterStep } from './routines/steps-under-way.js';
 export { isTurnDue, nextTurn, Pace, setTurnClock, TURN_MS, turnNumber, turnTime } from './routines/turns.js';
-export { calledBetweenSteps, type Watch, watched } from './routines/watched.js';
+export { calledBetweenSteps, Interruptible, Interruption, type Watch, watched } from './routines/watched.js';

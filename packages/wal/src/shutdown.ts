@@ -19,6 +19,7 @@ export class Shutdown {
   /** The number of calls that wait until everything is durable: less those whose time was up. */
   #drainingCalls = 0;
   #closing: Promise<void> | undefined;
+  readonly #ended = new AbortController();
 
   constructor(context: LogContext, committer: Committer<never>, followers: LogFollowers<unknown>) {
     this.#context = context;
@@ -31,6 +32,11 @@ export class Shutdown {
   /** The closing of the log, which has begun: after it, `isDurable` of the log is final. */
   get closing(): Promise<void> | undefined {
     return this.#closing;
+  }
+
+  /** Aborted when the closing of the log has begun. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
   }
 
   /** Makes everything durable and closes the log; waits for that at most `timeoutMs`. */
@@ -54,6 +60,7 @@ export class Shutdown {
    */
   close(discard: boolean): Promise<void> {
     this.#closing ??= this.#close(discard);
+    this.#ended.abort();
     return this.#closing;
   }
 
@@ -95,6 +102,7 @@ export class Shutdown {
       if (failure !== undefined && this.#drainingCalls === 0 && !this.#committer.isDurable(end)) throw failure;
     });
     this.#followers.end();
+    this.#ended.abort();
     try {
       await this.#closing;
     } finally {

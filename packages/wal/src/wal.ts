@@ -655,6 +655,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
           appended: () => committer.appended,
           isDurable: (end) => committer.isDurable(end),
           closing: () => this.#shutdown.closing,
+          ended: this.#shutdown.ended,
         },
         source,
         options,

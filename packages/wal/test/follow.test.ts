@@ -329,6 +329,42 @@ describe('it ends', () => {
     await wal.shutdown();
   });
 
+  test('with its signal, between two requests: the log keeps nothing for it, and its file is closed', async () => {
+    const { wal, disk } = await opened();
+    for (let event = 0; event < 3; event++) await wal.commit('x');
+    const idle = disk.openFiles;
+    const controller = new AbortController();
+    const follower = wal.follow(1, { signal: controller.signal });
+    expect((await follower.next()).value?.lsn).toBe(1);
+    expect([disk.openFiles > idle, wal.stats().followers.length]).toEqual([true, 1]);
+    controller.abort();
+    await turns();
+    expect([disk.openFiles, wal.stats().followers.length]).toEqual([idle, 0]);
+    expect(await rejection(follower.next())).toMatchObject({ code: 'WAL_ABORTED' });
+    expect(await follower.next()).toEqual({ done: true, value: undefined });
+    await wal.shutdown();
+  });
+
+  test('with its signal, only with the next request where it has a name, or returns views', async () => {
+    const { wal, disk } = await opened();
+    for (let event = 0; event < 3; event++) await wal.commit('x');
+    const idle = disk.openFiles;
+    const controller = new AbortController();
+    const { signal } = controller;
+    const views = wal.follow(1, { signal, copy: false });
+    const named = wal.follow('stored', { signal, name: 'named' });
+    for (const follower of [views, named]) expect((await follower.next()).value?.lsn).toBe(1);
+    controller.abort();
+    await turns();
+    expect(await wal.followers()).toHaveLength(2);
+    await named.acknowledge();
+    for (const follower of [views, named])
+      expect(await rejection(follower.next())).toMatchObject({ code: 'WAL_ABORTED' });
+    expect(disk.openFiles).toBe(idle);
+    expect((await wal.followers()).map(({ name, lsn }) => [name, lsn])).toEqual([['named', 2]]);
+    await wal.shutdown();
+  });
+
   test.each(['close', 'shutdown'] as const)('with the log, by %s', async (end) => {
     const { wal, disk } = await opened();
     const next = watch(wal.follow().next());

@@ -1,12 +1,16 @@
 import { createMemoryStorageIo } from '@walstack/storage-io';
+import { setTurnClock, turnNumber } from '@walstack/storage-io/internal';
 import { Wal, type WalProgress } from '@walstack/wal';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { abortedInTurn, looksDuring, turnsByLooks } from '../../../harness/test-kit/turn-clock.js';
 
 const EVENTS = 400;
+
+/** Bytes of a payload that takes long. */
+const LONG = 64 * 1024;
 
 const SMALL = { blockBytes: 512, segmentBytes: 4096, markAfterMs: 0 } as const;
 
@@ -101,6 +105,42 @@ test('a follower ends with what the callback throws', async () => {
   expect(() => wal.follow('first', { onProgress: 1 as never })).toThrow(
     expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }),
   );
+  await wal.shutdown();
+});
+
+test('long events behind short ones leave the event loop its turn: each is looked at', async () => {
+  let now = 0;
+  let [turn, spent, most] = [0, 0, 0];
+  // Decoding takes 3 ms for each of the long events, and nothing else takes any time.
+  const decode = ({ length }: Uint8Array): number => {
+    if (length < LONG) return length;
+    now += 3;
+    spent = (turn === turnNumber() ? spent : 0) + 3;
+    turn = turnNumber();
+    most = Math.max(most, spent);
+    return length;
+  };
+  const encoding = { name: 'slow', encode: (length: number) => new Uint8Array(length), decode };
+  const options = { io: createMemoryStorageIo(), encoding, compression: { codec: 'deflate' }, markAfterMs: 0 } as const;
+  const wal = await Wal.open('/log', options);
+  for (let event = 1; event <= EVENTS; event++) wal.append(event <= EVENTS / 2 ? 8 : LONG);
+  await wal.sync();
+  setTurnClock(() => now);
+  onTestFinished(() => setTurnClock());
+  const ways: Record<string, () => Promise<unknown>> = {
+    replay: () => wal.replay('first', () => {}),
+    iterator: async () => {
+      for await (const _event of wal.iterator());
+    },
+    follow: () => followed(wal.follow()),
+    'follow in batches': () => followed(wal.follow('first', { batch: EVENTS })),
+  };
+  for (const [name, read] of Object.entries(ways)) {
+    most = 0;
+    await read();
+    expect(most, name).toBeGreaterThan(0);
+    expect(most, name).toBeLessThan(10);
+  }
   await wal.shutdown();
 });
 

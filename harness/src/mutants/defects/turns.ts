@@ -4,6 +4,7 @@ import { PERCORE, READER, SEGMENTED, STORAGE_IO, WAL } from './folders.js';
 const TURNS_TEST = 'packages/storage-io/test/turns.test.ts';
 const LONG_CALLS_TEST = 'packages/segmented/test/long-calls.test.ts';
 const FOLLOW_TEST = 'packages/wal/test/long-calls.test.ts';
+const IMPORT_TEST = 'packages/wal/test/import-ends.test.ts';
 const CORES_TEST = 'packages/percore/test/long-calls.test.ts';
 const REPLAY_TEST = 'packages/mmap-reader/test/replay-directory.test.ts';
 
@@ -99,8 +100,8 @@ export const TURNS_DEFECTS: readonly Defect[] = [
     test: TURNS_TEST,
     breaks: 'A routine that is watched twice closes its files when the outer watch ends it.',
     file: `${STORAGE_IO}/routines/watched.ts`,
-    find: '      failure = { error };\n    }\n    step =',
-    replace: '      throw error;\n    }\n    step =',
+    find: '        failure = { error };\n      }\n      step =',
+    replace: '        throw error;\n      }\n      step =',
   },
   {
     name: 'closed-tail-reads-on',
@@ -133,5 +134,87 @@ export const TURNS_DEFECTS: readonly Defect[] = [
     file: `${SEGMENTED}/followers/follower-files.ts`,
     find: '    if (isTurnDue()) yield TURN;\n',
     replace: '    if (isTurnDue() && names.size === 0) yield TURN;\n',
+  },
+  {
+    name: 'long-records-looked-at-every-128th',
+    test: FOLLOW_TEST,
+    breaks: 'Records that are long leave the event loop its turn, also behind many that are short.',
+    file: `${READER}/walk/segment-walk.ts`,
+    find: '    if (!isTurnDue()) return;\n',
+    replace: '    if (!isTurnDue() || this.until >= 0) return;\n',
+  },
+  {
+    name: 'decompressed-in-a-scan-unnoticed',
+    test: LONG_CALLS_TEST,
+    breaks: 'What the callback of a scan has decompressed counts for the next turn of the event loop.',
+    file: `${READER}/directory/cursor-sources.ts`,
+    find: '    this.isTurnDue = isTurnDue();\n',
+    replace: '    this.isTurnDue = false;\n',
+  },
+  {
+    name: 'sizes-of-cores-in-one-turn',
+    test: CORES_TEST,
+    breaks:
+      'The sizes of the segments of all cores, for the progress, are asked for in several turns of the event loop.',
+    file: `${PERCORE}/recovery/recovery-watch.ts`,
+    find: 'return (yield* sizesOf(io, files)).reduce((sum, size) => sum + size, 0);',
+    replace: 'return files.reduce((sum, { path }) => sum + io.stat(path).size, 0);',
+  },
+  {
+    name: 'thrown-by-a-callback-taken-for-damage',
+    test: LONG_CALLS_TEST,
+    breaks: 'What a callback throws ends an opening, whatever code it has: it is no damage of the log.',
+    file: `${STORAGE_IO}/routines/watched.ts`,
+    find: '      throw this.#interruption;\n',
+    replace: '      throw error;\n',
+  },
+  {
+    name: 'thrown-by-a-callback-skips-records',
+    test: 'packages/segmented/test/log-tail-failures.test.ts',
+    breaks: 'What a callback throws ends a tail, whatever code it has: no record is skipped for it.',
+    file: `${STORAGE_IO}/routines/watched.ts`,
+    find: '      throw this.#interruption;\n',
+    replace: '      throw error;\n',
+  },
+  {
+    name: 'thrown-by-a-callback-taken-for-damage-of-a-core',
+    test: CORES_TEST,
+    breaks:
+      'What a callback throws ends the recovery of a per-core log, whatever code it has: it is no damage of a core.',
+    file: `${PERCORE}/recovery/recovery-watch.ts`,
+    find: '      throw new Interruption(error);\n',
+    replace: '      throw error;\n',
+  },
+  {
+    name: 'import-waits-for-a-silent-key-service',
+    test: IMPORT_TEST,
+    breaks: 'A signal, and the closing of the log, end an import that waits for a key service.',
+    file: `${WAL}/import/import-records.ts`,
+    find: 'watched(reader.advance(), this.#watch)',
+    replace: 'reader.advance()',
+  },
+  {
+    name: 'shutdown-leaves-an-import-waiting',
+    test: IMPORT_TEST,
+    breaks: 'Shutting a log down ends an import that waits for a key service.',
+    file: `${WAL}/shutdown.ts`,
+    find: '    this.#followers.end();\n    this.#ended.abort();\n',
+    replace: '    this.#followers.end();\n',
+  },
+  {
+    name: 'aborted-follower-keeps-the-log',
+    test: 'packages/wal/test/follow.test.ts',
+    breaks: 'A signal ends a follower also between two requests: the log keeps nothing for it.',
+    file: `${WAL}/follow/reading.ts`,
+    find: '        queueMicrotask(() => this.#endBetweenRequests());\n',
+    replace: '',
+  },
+  {
+    name: 'aborted-follower-cannot-acknowledge',
+    test: 'packages/wal/test/follow.test.ts',
+    breaks: 'A follower with a name whose signal was aborted acknowledges until its next request.',
+    file: `${WAL}/follow/reading.ts`,
+    find: 'if (this.#isReading || this.#named !== undefined || ',
+    replace: 'if (this.#isReading || ',
   },
 ];

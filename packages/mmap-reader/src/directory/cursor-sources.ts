@@ -1,7 +1,9 @@
 import type { Lsn, PayloadDecoder, WalError } from '@walstack/codec';
 import { runSync } from '@walstack/storage-io';
+import { isTurnDue } from '@walstack/storage-io/internal';
 import type { Frames } from '../frames/frames.js';
 import type { CursorSource, StopReason } from '../records/record-cursor.js';
+import { BYTES_PER_LOOK } from '../walk/segment-walk.js';
 import type { DirectoryReader } from './directory-reader.js';
 
 /** All frames of a directory, piece by piece, for a cursor that reads further by itself. */
@@ -70,6 +72,10 @@ export class DirectorySource implements CursorSource {
 export class PieceSource implements CursorSource {
   readonly #reader: DirectoryReader;
   isFresh = false;
+  /** Whether a turn of the event loop is due before the next record, as so much was decoded. */
+  isTurnDue = false;
+  /** Bytes to be decoded until the next look at the clock. */
+  #bytesToLook = BYTES_PER_LOOK;
 
   constructor(reader: DirectoryReader) {
     this.#reader = reader;
@@ -100,6 +106,13 @@ export class PieceSource implements CursorSource {
 
   passMark(frames: Frames): void {
     this.#reader.walk.passMark(frames);
+  }
+
+  decoded(bytes: number): void {
+    this.#bytesToLook -= bytes;
+    if (this.#bytesToLook > 0) return;
+    this.#bytesToLook = BYTES_PER_LOOK;
+    this.isTurnDue = isTurnDue();
   }
 
   /** The replay closes the reader. */

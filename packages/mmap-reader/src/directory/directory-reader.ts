@@ -35,6 +35,11 @@ export class DirectoryReader implements PieceReader<WalRecord> {
     this.#onClose = onClose;
   }
 
+  /** Whether it was found where the reading begins: then the walk has the first LSN. */
+  get isPlaced(): boolean {
+    return this.#segments.isPlaced;
+  }
+
   /** The next record in memory; `undefined` when `advance()` has to read more. */
   next(): WalRecord | undefined {
     return this.walk.next();

@@ -182,13 +182,16 @@ export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRe
       while (await runAsync(reader.io, reader.advance())) {
         source.isFresh = true;
         for (;;) {
-          const passed = callAtRecords(cursor, f, left, watch);
+          const passed = callAtRecords(cursor, f, left, source, watch);
           count += passed;
           left -= passed;
-          if (left > 0) break;
-          left = pace.look();
-          if (left > 0) continue;
+          if (!source.isTurnDue) {
+            if (left > 0) break;
+            left = pace.look();
+            if (left > 0) continue;
+          }
           await nextTurn();
+          source.isTurnDue = false;
           left = 1;
         }
       }
@@ -245,16 +248,17 @@ export class DirectoryReplay implements Iterable<WalRecord>, AsyncIterable<WalRe
  * Calls `f` with the cursor at up to `most` records. A function of its own, since the loop of a function that awaits is compiled
  * less well.
  *
- * @returns at how many; fewer where no further ones are in memory
+ * @returns at how many; fewer where no further ones are in memory, or a turn of the event loop is due
  */
 function callAtRecords(
   cursor: RecordCursor,
   f: (cursor: RecordCursor) => void,
   most: number,
+  source: PieceSource,
   watch: DirectoryReader['watch'],
 ): number {
   let count = 0;
-  while (count < most && cursor.next()) {
+  while (count < most && !source.isTurnDue && cursor.next()) {
     if (watch !== undefined) watch.beforeItem();
     f(cursor);
     count++;

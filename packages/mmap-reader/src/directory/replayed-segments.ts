@@ -64,6 +64,11 @@ export class ReplayedSegments implements WalkPolicy {
     return this.#count.value;
   }
 
+  /** Whether the segments are known, and the first LSN wanted. */
+  get isPlaced(): boolean {
+    return this.#links !== undefined;
+  }
+
   beforeStep(): void {
     this.#watch?.throwIfEnded();
   }

@@ -34,6 +34,8 @@ export interface CursorSource {
   stopReason(error: WalError | undefined): StopReason | undefined;
   /** The current frame is a mark or a hole. @throws `WAL_HOLE` where records to be read are lost, unless they are skipped */
   passMark(frames: Frames): void;
+  /** So many bytes were decompressed, or decrypted. */
+  decoded?(bytes: number): void;
   /** Ends the reading. */
   close(): void;
 }
@@ -159,7 +161,10 @@ export class RecordCursor {
     const frames = this.#frames;
     if (frames === undefined) return undefined;
     try {
-      return decodeRecord(frames, this.#decoder as PayloadDecoder, copy);
+      const decoder = this.#decoder as PayloadDecoder;
+      const record = decodeRecord(frames, decoder, copy);
+      if (decoder.transforms(frames.flags)) this.#source.decoded?.(record.payload.length);
+      return record;
     } catch (error) {
       return this.#again(error, (again) => decodeRecord(again, this.#decoder as PayloadDecoder, copy));
     }
@@ -188,7 +193,11 @@ export class RecordCursor {
 
   #decoded(frames: Frames): RecordContent {
     const decoder = this.#decoder as PayloadDecoder;
-    if (decoder.transforms(frames.flags)) return frames.decode(decoder);
+    if (decoder.transforms(frames.flags)) {
+      const content = frames.decode(decoder);
+      this.#source.decoded?.(content.payload.length);
+      return content;
+    }
     return { meta: frames.meta(), payload: frames.payload() };
   }
 

@@ -184,7 +184,8 @@ export function watchOf(
   };
 }
 
-function listenTo(signal: AbortSignal, wake: () => void): () => void {
+/** Calls `wake` when a signal is aborted, at once when it is already. @returns a function that ends the listening */
+export function listenTo(signal: AbortSignal, wake: () => void): () => void {
   if (!signal.aborted) return onAbort(signal, wake);
   wake();
   return () => {};

@@ -1,5 +1,6 @@
 import type { Lsn, PayloadDecoder } from '@walstack/codec';
 import type { IoRoutine } from '@walstack/storage-io';
+import { isTurnDue, TURN } from '@walstack/storage-io/internal';
 import { Sessions } from '../chain/sessions.js';
 import type { FrameScanner } from '../frames/frame-scanner.js';
 import type { Frames } from '../frames/frames.js';
@@ -34,6 +35,9 @@ export interface WalkPolicy {
   onEnd(frames: Frames): IoRoutine<boolean>;
 }
 
+/** After so many bytes of payloads it may be time for the turn of the event loop. */
+export const BYTES_PER_LOOK = 64 * 1024;
+
 /**
  * The way of a reader from segment to segment: the scanner of the segment that is being read, its decoder, and up to
  * where it is read. Every reader of a log walks like this; a {@link WalkPolicy} is what they differ in.
@@ -64,6 +68,10 @@ export class SegmentWalk {
   #plain: Frames | undefined;
   /** With which records are returned as they are stored; `undefined` when they are decoded. */
   readonly #stored: StoredFrames | undefined;
+  /** Bytes of payloads until the next look at the clock. */
+  #bytesToLook = BYTES_PER_LOOK;
+  /** Whether a turn of the event loop is due before the next record. */
+  #isPaused = false;
   /** Why the next record could not be returned, which the frames have passed. Kept until the segment is left. */
   #failure: { readonly error: unknown } | undefined;
 
@@ -125,7 +133,23 @@ export class SegmentWalk {
    */
   next(): WalRecord | undefined {
     const plain = this.#plain;
-    return plain?.nextOfRun(this.until) === true ? this.#take(plain) : this.#search();
+    const record = plain?.nextOfRun(this.until) === true ? this.#take(plain) : this.#search();
+    if (record !== undefined) {
+      this.#bytesToLook -= record.payload.length;
+      if (this.#bytesToLook <= 0) this.#look();
+    }
+    return record;
+  }
+
+  /**
+   * Records that are long take long: to decompress, and for their reader to decode. Loops over records look at the clock at every
+   * 128th only, as long as they are short.
+   */
+  #look(): void {
+    this.#bytesToLook = BYTES_PER_LOOK;
+    if (!isTurnDue()) return;
+    this.#isPaused = true;
+    this.#plain = undefined;
   }
 
   /** The current record, which is returned as it is stored. */
@@ -145,6 +169,7 @@ export class SegmentWalk {
 
   #search(): WalRecord | undefined {
     if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#isPaused) return undefined;
     try {
       return this.#find();
     } catch (error) {
@@ -219,6 +244,10 @@ export class SegmentWalk {
    * @throws what the policy throws, and {@link next} has thrown
    */
   *advance(policy: WalkPolicy): IoRoutine<boolean> {
+    if (this.#isPaused) {
+      this.#isPaused = false;
+      if (isTurnDue()) yield TURN;
+    }
     for (;;) {
       policy.beforeStep();
       if (this.#failure !== undefined) throw this.#failure.error;

@@ -26,7 +26,17 @@ export interface StandaloneLog {
  * @param position - entries after this position are dropped. Default: none
  * @param watch - may end it before anything is dropped
  */
-export function* openStandalone(
+export function openStandalone(
+  coreId: number,
+  directory: string,
+  config: SegmentedWalConfig,
+  position: number | undefined,
+  watch: RecoveryWatch,
+): DualModeRoutine<StandaloneLog> {
+  return watch.run(opening(coreId, directory, config, position, watch));
+}
+
+function* opening(
   coreId: number,
   directory: string,
   config: SegmentedWalConfig,

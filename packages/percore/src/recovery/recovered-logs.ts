@@ -3,7 +3,7 @@ import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { withoutSuperseded } from '../commits/superseded-commits.js';
 import { coreDirectory, isNoLog, listCores } from '../core/core-directory.js';
 import { type CoreState, initialState, stateAt } from '../core/core-state.js';
-import { closeQuietly, type DualModeRoutine, wait } from '../core/dual-mode-routine.js';
+import { closeQuietly, type DualModeRoutine, wait, waitForIo } from '../core/dual-mode-routine.js';
 import { replayLog } from '../core/replay-log.js';
 import { logConfigOf, type RecoverySettings } from '../options.js';
 import { Salvage } from '../salvage/salvage.js';
@@ -48,7 +48,11 @@ export interface RecoveredLogs {
  *
  * @throws `WAL_CORRUPT` when a log that the manifest names is missing or too short; what opening a log throws
  */
-export function* recoverLogs(settings: RecoverySettings): DualModeRoutine<RecoveredLogs> {
+export function recoverLogs(settings: RecoverySettings): DualModeRoutine<RecoveredLogs> {
+  return settings.watch.run(recovering(settings));
+}
+
+function* recovering(settings: RecoverySettings): DualModeRoutine<RecoveredLogs> {
   const { io, directory, watch } = settings;
   watch.throwIfAborted();
   const salvage = new Salvage(settings);
@@ -57,7 +61,7 @@ export function* recoverLogs(settings: RecoverySettings): DualModeRoutine<Recove
   const logs: SegmentedWal[] = [];
   try {
     const coreIds = listCores(io, directory);
-    watch.begin(io, directory, coreIds);
+    yield* waitForIo(io, () => watch.begin(io, directory, coreIds));
     for (const coreId of coreIds) {
       watch.throwIfAborted();
       const log = yield* openExisting(settings, coreId, salvage, placeOf(found, coreId));

@@ -1,8 +1,10 @@
+import { join } from 'node:path';
 import type { LongCallOptions, ProgressPhase, WalProgress } from '@walstack/mmap-reader';
-import { CallWatch, listFiles, watchOf } from '@walstack/mmap-reader/internal';
+import { CallWatch, listFiles, sizesOf, watchOf } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
-import { watched } from '@walstack/storage-io/internal';
+import { Interruption, watched } from '@walstack/storage-io/internal';
 import { coreDirectory } from '../core/core-directory.js';
+import type { DualModeRoutine } from '../core/dual-mode-routine.js';
 import type { EntryReader } from '../core/entries/entry-reader.js';
 
 /** The message of the error when a signal has ended an opening. */
@@ -34,10 +36,19 @@ export class RecoveryWatch {
     this.#call?.throwIfEnded();
   }
 
+  /** Runs the routine that recovers the logs. @throws what it throws, and what the callback throws */
+  *run<T>(recovering: DualModeRoutine<T>): DualModeRoutine<T> {
+    try {
+      return yield* recovering;
+    } catch (error) {
+      throw error instanceof Interruption ? error.error : error;
+    }
+  }
+
   /** The logs of these cores will be read. */
-  begin(io: StorageIo, directory: string, coreIds: readonly number[]): void {
+  *begin(io: StorageIo, directory: string, coreIds: readonly number[]): IoRoutine<void> {
     if (this.#call?.isReported !== true) return;
-    for (const coreId of coreIds) this.#sizes.set(coreId, sizeOf(io, coreDirectory(directory, coreId)));
+    for (const coreId of coreIds) this.#sizes.set(coreId, yield* sizeOf(io, coreDirectory(directory, coreId)));
   }
 
   /** The options with which the log of a core is opened. */
@@ -49,7 +60,7 @@ export class RecoveryWatch {
       if (!this.#sizes.has(coreId)) this.#sizes.set(coreId, totalBytes);
       this.#at(coreId, bytes, records);
       // Its end is reported with the progress of the other logs.
-      if (bytes < totalBytes) call.report();
+      if (bytes < totalBytes) this.#report(call);
     };
     return {
       ...(signal === undefined ? {} : { signal }),
@@ -73,7 +84,7 @@ export class RecoveryWatch {
     const report = (): void => {
       const { bytes, records } = reader.progress;
       this.#at(reader.coreId, bytes, records);
-      call.report();
+      this.#report(call);
     };
     return watched(routine, watchOf(call, { report }));
   }
@@ -90,6 +101,15 @@ export class RecoveryWatch {
     this.#call?.end();
   }
 
+  /** @throws an `Interruption` with what the callback throws: a salvage would take that for damage of the log of a core */
+  #report(call: CallWatch): void {
+    try {
+      call.report();
+    } catch (error) {
+      throw new Interruption(error);
+    }
+  }
+
   #at(coreId: number, bytes: number, records: number): void {
     this.#here = Math.max(this.#here, Math.min(bytes, this.#sizes.get(coreId) ?? 0));
     this.#recordsHere = Math.max(this.#recordsHere, records);
@@ -104,6 +124,7 @@ export class RecoveryWatch {
 }
 
 /** The bytes of the segments in a directory. */
-function sizeOf(io: StorageIo, directory: string): number {
-  return listFiles(io, directory).segments.reduce((sum, { name }) => sum + io.stat(`${directory}/${name}`).size, 0);
+function* sizeOf(io: StorageIo, directory: string): IoRoutine<number> {
+  const files = listFiles(io, directory).segments.map(({ name }) => ({ path: join(directory, name) }));
+  return (yield* sizesOf(io, files)).reduce((sum, size) => sum + size, 0);
 }

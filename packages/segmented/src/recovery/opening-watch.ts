@@ -7,7 +7,7 @@ import {
   sizesOf,
 } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
-import { calledBetweenSteps, watched } from '@walstack/storage-io/internal';
+import { Interruptible, watched } from '@walstack/storage-io/internal';
 import type { Environment } from '../environment.js';
 
 /** The message of the error when a signal has ended an opening. */
@@ -25,6 +25,7 @@ export interface OpeningEnvironment extends Environment {
 export class OpeningWatch {
   readonly progress = new ReadProgress('verify');
   readonly #call: CallWatch | undefined;
+  readonly #interruptible = new Interruptible();
 
   constructor(options: LongCallOptions) {
     this.#call = CallWatch.for(options, ABORTED, () => this.progress.value);
@@ -37,7 +38,7 @@ export class OpeningWatch {
 
   /** Runs the routine that opens the log. */
   run<T>(opening: IoRoutine<T>): IoRoutine<T> {
-    return this.#call === undefined ? opening : watched(opening, this.#call);
+    return this.#call === undefined ? opening : this.#interruptible.run(watched(opening, this.#call));
   }
 
   /** A pass through segments begins. */
@@ -60,7 +61,7 @@ export class OpeningWatch {
   *end(): IoRoutine<void> {
     const call = this.#call;
     if (call === undefined) return;
-    if (call.isReported) yield* calledBetweenSteps(call.finish);
+    if (call.isReported) yield* this.#interruptible.call(call.finish);
     call.throwIfEnded();
     call.end();
   }

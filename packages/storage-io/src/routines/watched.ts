@@ -18,26 +18,75 @@ export interface Watch {
 }
 
 /**
+ * What a function of the application has thrown into a routine. It hides the code of an error, which may come from another log:
+ * the routine would take it for a finding of its own, and read on, salvage the log, or skip records.
+ */
+export class Interruption {
+  readonly error: unknown;
+
+  constructor(error: unknown) {
+    this.error = error;
+  }
+}
+
+/**
  * Runs a routine, throws the reason to end into it where it waits, so that it closes the files that it has opened, and
  * reports there how far it is.
+ *
+ * @throws what the routine throws, and what the callback throws
  */
 export function* watched<T>(routine: IoRoutine<T>, watch: Watch): IoRoutine<T> {
-  for (let step = routine.next(0); ; ) {
-    if (step.done === true) return step.value;
-    let result = 0;
-    let failure: { readonly error: unknown } | undefined;
-    try {
-      result = yield typeof step.value === 'function' ? untilEnded(step.value, watch) : step.value;
-      failure = endOf(watch);
-      if (failure === undefined && watch.isReportDue === true && watch.report !== undefined) {
-        yield* calledBetweenSteps(watch.report);
+  const interruptible = new Interruptible();
+  try {
+    for (let step = routine.next(0); ; ) {
+      if (step.done === true) return step.value;
+      let result = 0;
+      let failure: { readonly error: unknown } | undefined;
+      try {
+        result = yield typeof step.value === 'function' ? untilEnded(step.value, watch) : step.value;
         failure = endOf(watch);
+        if (failure === undefined && watch.isReportDue === true && watch.report !== undefined) {
+          yield* interruptible.call(watch.report);
+          failure = endOf(watch);
+        }
+      } catch (error) {
+        // Thrown by the callback, or by a watch around this one: the routine closes its files all the same.
+        failure = { error };
       }
-    } catch (error) {
-      // Thrown by the callback, or by a watch around this one: the routine closes its files all the same.
-      failure = { error };
+      step = failure === undefined ? routine.next(result) : routine.throw(failure.error);
     }
-    step = failure === undefined ? routine.next(result) : routine.throw(failure.error);
+  } catch (error) {
+    throw interruptible.thrown(error);
+  }
+}
+
+/** A routine that calls functions of the application, and ends with what one of them throws, whatever that is. */
+export class Interruptible {
+  #interruption: Interruption | undefined;
+
+  /** Runs the routine. @throws what the routine throws, and what a function has thrown in {@link call} */
+  *run<T>(routine: IoRoutine<T>): IoRoutine<T> {
+    try {
+      return yield* routine;
+    } catch (error) {
+      throw this.thrown(error);
+    }
+  }
+
+  /** What the routine is to throw for an error that has ended it. An interruption of a routine around this one is for that one. */
+  thrown(error: unknown): unknown {
+    return error instanceof Interruption && error === this.#interruption ? error.error : error;
+  }
+
+  /** Calls a function of the application from inside the routine. @throws an {@link Interruption} with what it throws */
+  *call(call: () => void): IoRoutine<void> {
+    try {
+      yield* calledBetweenSteps(call);
+    } catch (error) {
+      if (error instanceof Interruption) throw error;
+      this.#interruption = new Interruption(error);
+      throw this.#interruption;
+    }
   }
 }
 

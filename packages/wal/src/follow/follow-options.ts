@@ -21,6 +21,11 @@ export type FollowFrom = ReadFrom | ResumePoint | 'stored';
 
 /** How a log is followed. */
 export interface FollowOptions extends Abortable, Pick<RecordFilter, 'types' | 'scope' | 'fromTimeMs'>, NamedOptions {
+  /**
+   * Ends the following with `WAL_ABORTED`, also while it waits. Between two requests it releases at once what it holds; with the next
+   * request where it has a `name`, so that it can acknowledge, or `copy` is `false`.
+   */
+  readonly signal?: AbortSignal;
   /** Return arrays of at most so many events, instead of single events. At least 1. */
   readonly batch?: number;
   /**

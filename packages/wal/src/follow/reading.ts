@@ -74,6 +74,8 @@ export class Reading<T> {
   #error: { readonly reason: unknown } | undefined;
   #closing: Promise<void> | undefined;
   #isReleased = false;
+  /** Whether a request waits for {@link readOn}, which ends the following with the signal. */
+  #isReading = false;
 
   constructor(followed: Followed<T>, settings: FollowSettings, stopped: AbortSignal) {
     const { from, signal, tail: options } = settings;
@@ -113,7 +115,11 @@ export class Reading<T> {
     if (signal?.aborted === true) end();
     if (signal === undefined || signal.aborted) return;
     try {
-      this.#stopListening = onAbort(signal, end);
+      this.#stopListening = onAbort(signal, () => {
+        end();
+        // Not inside the call that aborts the signal, which may come from a function of the application that reads an event.
+        queueMicrotask(() => this.#endBetweenRequests());
+      });
     } catch (error) {
       this.close().catch(() => {});
       throw error;
@@ -204,6 +210,15 @@ export class Reading<T> {
 
   /** Looks for further events, or waits until there may be some. */
   async readOn(): Promise<void> {
+    this.#isReading = true;
+    try {
+      await this.#readOn();
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  async #readOn(): Promise<void> {
     if (this.#tail === undefined) return await this.#takeName(this.#named as NamedPosition);
     const { activity, durable, failure, isUnwritten } = this.#followed;
     const { count } = activity;
@@ -256,6 +271,15 @@ export class Reading<T> {
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  /**
+   * The signal was aborted, and there may never be another request: what the following holds is released. Where that would take away
+   * what the application still uses, with the next request: views, and the name under which it acknowledges.
+   */
+  #endBetweenRequests(): void {
+    if (this.#isReading || this.#named !== undefined || this.#settings.tail.copy === false) return;
+    this.close().catch(() => {});
   }
 
   async #close(): Promise<void> {

@@ -3,11 +3,11 @@ import { basename, join, resolve } from 'node:path';
 import { type Lsn, RecordFlag, WalError } from '@walstack/codec';
 import { checkPath } from '@walstack/codec/internal';
 import type { WalRecord } from '@walstack/mmap-reader';
-import { type DirectoryReader, readerOfDirectory } from '@walstack/mmap-reader/internal';
+import { type DirectoryReader, listenTo, readerOfDirectory } from '@walstack/mmap-reader/internal';
 import { type AppendOptions, Batch, type SegmentedWal } from '@walstack/segmented';
 import { type LogEnd, type QuarantineReader, readerOfQuarantine } from '@walstack/segmented/internal';
 import { runAsync, type StorageIo } from '@walstack/storage-io';
-import { aborted, nextTurn, Pace } from '@walstack/storage-io/internal';
+import { aborted, Interruption, nextTurn, Pace, type Watch, watched } from '@walstack/storage-io/internal';
 import { type CheckedImport, checkImport, type ImportOptions, type ImportReport } from './import-options.js';
 
 /** The log that records are imported into. */
@@ -24,6 +24,8 @@ interface ImportTarget {
   readonly isDurable: (end: LogEnd) => boolean;
   /** The closing of the log; `undefined` as long as that has not begun. */
   readonly closing: () => Promise<void> | undefined;
+  /** Aborted when that has begun. */
+  readonly ended: AbortSignal;
 }
 
 /** What the report is once the log is durable up to an end. */
@@ -108,6 +110,9 @@ class Import {
   #read: ImportReport;
   /** What of that is durable. */
   #durable: ImportReport;
+  /** Thrown where it waits for the source, as the signal or the closing of the log ends it: a key service may never answer. */
+  readonly #ended = new Interruption('the import ends');
+  readonly #watch: Watch;
 
   constructor(target: ImportTarget, reader: DirectoryReader | QuarantineReader, source: string, asked: CheckedImport) {
     this.#target = target;
@@ -119,6 +124,20 @@ class Import {
       after === undefined
         ? nothingBefore(typeof from === 'number' ? from : 1)
         : Object.freeze({ ...nothingBefore(after.lsn + 1), sourceFile: after.file });
+    const endings = [target.ended, ...(asked.signal === undefined ? [] : [asked.signal])];
+    const isEnded = (): boolean => this.#isPlaced && endings.some((each) => each.aborted);
+    const ended = this.#ended;
+    this.#watch = {
+      get reason() {
+        return isEnded() ? ended : undefined;
+      },
+      listen: (wake) => {
+        const stops = endings.map((each) => listenTo(each, wake));
+        return () => {
+          for (const stop of stops) stop();
+        };
+      },
+    };
   }
 
   async run(): Promise<ImportReport> {
@@ -129,6 +148,10 @@ class Import {
       await this.#endGroup();
     } catch (error) {
       await this.#settle();
+      if (error === this.#ended) {
+        this.#throwIfAborted();
+        throw this.#closed();
+      }
       if (this.#isClosed(error)) throw this.#closed(error);
       throw this.#isFull(error) ? this.#withoutRoom(error) : error;
     }
@@ -159,12 +182,16 @@ class Import {
     const pace = new Pace();
     let path: string | undefined;
     for (let isFirst = true; ; isFirst = false) {
-      const hasMore = await runAsync(reader.io, reader.advance());
-      if (isFirst && typeof from === 'string') {
+      let hasMore: boolean;
+      try {
+        hasMore = await runAsync(reader.io, watched(reader.advance(), this.#watch));
+      } finally {
         // Only now it is known what the first LSN is.
-        if (!quarantine) this.#read = this.#durable = nothingBefore(reader.walk.nextLsn);
-        this.#throwIfAborted();
+        if (isFirst && typeof from === 'string' && !quarantine) {
+          this.#read = this.#durable = nothingBefore(reader.walk.nextLsn);
+        }
       }
+      if (isFirst && typeof from === 'string') this.#throwIfAborted();
       if (!hasMore) return;
       const segment = reader.walk.frames?.path;
       // A successor ends a batch, whatever the flags before it: the log was cut inside the batch.
@@ -180,6 +207,12 @@ class Import {
         if (this.#asked.signal?.aborted === true && this.#batch === undefined) await this.#stop();
       }
     }
+  }
+
+  /** Whether it is known where it begins, so that its error says where to go on. */
+  get #isPlaced(): boolean {
+    const reader = this.#reader;
+    return typeof this.#asked.from === 'number' || !('isPlaced' in reader) || reader.isPlaced;
   }
 
   /** @returns a promise where something has to be waited for */
