@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { catCommand } from './commands/cat.js';
 import { explainCommand } from './commands/explain.js';
 import { inspectCommand } from './commands/inspect.js';
+import { repairCommand } from './commands/repair.js';
 import { tailCommand } from './commands/tail.js';
 import { verifyCommand } from './commands/verify.js';
 import type { Context } from './context.js';
@@ -19,4 +20,5 @@ export const COMMANDS: readonly RegisterCommand[] = [
   tailCommand,
   verifyCommand,
   explainCommand,
+  repairCommand,
 ];

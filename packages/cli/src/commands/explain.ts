@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseSegmentFileName, WalError } from '@walstack/codec';
-import type { RecoveryMode, RecoveryReport } from '@walstack/segmented';
+import type { RecoveryReport } from '@walstack/segmented';
 import { readFrames } from '@walstack/storage-io';
 import type { Command } from 'commander';
 import type { Context } from '../context.js';
@@ -15,7 +15,7 @@ import {
   withFramesOptions,
   withLogOptions,
 } from '../log/options.js';
-import { type Prognosis, prognosisOf, prognosisText } from '../log/prognosis.js';
+import { type Prognosis, prognosisOf, prognosisText, RECOVERY_MODES, reportJson } from '../log/prognosis.js';
 import { reasonText } from '../log/reasons.js';
 import { type LogTarget, logOf, logsOf, type Target, targetAt } from '../log/target.js';
 import { errorJson } from '../output/error-json.js';
@@ -64,8 +64,6 @@ async function explain(log: string, options: ReadLogOptions & FramesOptions, con
   for (const each of logs) await show(await explainLog(each, options, context), options, context);
 }
 
-const MODES: readonly RecoveryMode[] = ['strict', 'salvage', 'skip-corrupt'];
-
 async function explainLog(target: LogTarget, options: ReadLogOptions, context: Context): Promise<Explanation> {
   const path = target.directory;
   try {
@@ -80,7 +78,7 @@ async function explainLog(target: LogTarget, options: ReadLogOptions, context: C
     // Other refusals are no damage: salvage has nothing to do there.
     const isDamaged = refusal.code === 'WAL_CORRUPT';
     const modes: Prognosis[] = [];
-    for (const mode of isDamaged ? MODES : []) modes.push(await prognosisOf(target, mode, options, context));
+    for (const mode of isDamaged ? RECOVERY_MODES : []) modes.push(await prognosisOf(target, mode, options, context));
     return { path, refusal, modes, ...(isDamaged ? placeIn(segmentOf(refusal, path)) : {}) };
   }
 }
@@ -130,12 +128,6 @@ const explanationJson = ({ path, report, refusal, place, modes }: Explanation): 
     ...(each.report === undefined ? {} : { report: reportJson(each.report) }),
     ...(each.refusal === undefined ? {} : { error: errorJson(each.refusal) }),
   })),
-});
-
-/** A report whose damage is an error with its facts. */
-const reportJson = ({ salvage, ...report }: RecoveryReport): unknown => ({
-  ...report,
-  ...(salvage === undefined ? {} : { salvage: { ...salvage, damage: errorJson(salvage.damage) } }),
 });
 
 function explanationLines(explanation: Explanation, { paint }: Context): string[] {
