@@ -72,12 +72,15 @@ export class CallQueues {
     return this.#runOwnedSync(this.maintenance, make);
   }
 
+  /** Also of a log that is only read: its backup changes nothing but the directory of the backup. */
   runBackup<T>(make: () => IoRoutine<T>): Promise<T> {
-    return this.#runOwned(this.backups, make);
+    if (this.state !== 'open') return Promise.reject(this.closedError());
+    return this.#reporting(this.backups, make);
   }
 
   runBackupSync<T>(make: () => IoRoutine<T>): T {
-    return this.#runOwnedSync(this.backups, make);
+    this.throwUnlessOpen();
+    return this.#runInTurnSync(this.backups, make);
   }
 
   /** Notes that a call of the application that writes reports this error, which may be the failure of the log. @returns it */
@@ -98,6 +101,10 @@ export class CallQueues {
 
   #runOwnedSync<T>(queue: RoutineQueue, make: () => IoRoutine<T>): T {
     this.throwUnlessOwned();
+    return this.#runInTurnSync(queue, make);
+  }
+
+  #runInTurnSync<T>(queue: RoutineQueue, make: () => IoRoutine<T>): T {
     // The routine may have to join the write queue.
     this.writes.requireTurn();
     try {

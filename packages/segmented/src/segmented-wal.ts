@@ -680,6 +680,10 @@ export class SegmentedWal {
    * Sealed segments are given a second name (a hard link) where the file system can, and copied elsewhere; the newest one is
    * always copied. A file with a second name is never written again by the log.
    *
+   * Of a log that was opened with `recoveryMode` `'readonly'` the backup is as the log was then, without a lock and without changing
+   * the log, so that it can be made beside a writer in another process. Everything is copied. It is refused with `WAL_NOT_FOUND`,
+   * `WAL_TRUNCATED` or `WAL_CORRUPT` when that writer removes or reuses a file meanwhile: open the log again, and repeat it.
+   *
    * @param directory - a path or a `file:` URL: missing, empty, or with an earlier backup of this log
    * @returns what it consists of; durable
    * @throws `WAL_FOREIGN_DIRECTORY` with a `reason` when anything else is in the directory, with nothing changed;

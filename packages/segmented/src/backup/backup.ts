@@ -68,7 +68,8 @@ export class Backup {
     this.#log = log;
     this.#asked = asked;
     this.#directory = log.environment.io.capabilities.realFiles ? resolve(directory) : directory;
-    this.#links = asked.hardLinks;
+    // A file of a log that another process writes may be reused at the same moment.
+    this.#links = asked.hardLinks && !log.calls.isReadonly;
   }
 
   /** Makes the backup; durable on return. */
@@ -103,7 +104,7 @@ export class Backup {
   *#moment(): IoRoutine<Moment> {
     const { environment, writer, truncation, madeBackups } = this.#log;
     this.#throwIfEnded();
-    yield* writer.sync();
+    if (!this.#isReadonly) yield* writer.sync();
     // In the same step: nothing was written meanwhile that is not durable.
     // Where a truncation is announced at this moment, the backup has what it is to remove, and the truncation keeps that for it.
     const checkpoint = truncation.current;
@@ -142,7 +143,7 @@ export class Backup {
     yield* tally.report('switch');
     this.#throwIfEnded();
     // First: every cut from now on is noted for it.
-    yield* this.#log.madeBackups.add(list.id);
+    if (!this.#isReadonly) yield* this.#log.madeBackups.add(list.id);
     yield* decide(io, directory, list, settings.fileMode);
     yield* switchOver(io, directory);
     return tally.result;
@@ -268,6 +269,11 @@ export class Backup {
   /** Whether every record of a segment can be read in a file that has its id. */
   *#isIntact(name: string, segment: Segment): IoRoutine<boolean> {
     return yield* isIntact(this.#log.environment, segment, join(this.#directory, name), () => this.#throwIfEnded());
+  }
+
+  /** Whether the log is only read, beside its writer or while nothing writes it: nothing of it is changed. */
+  get #isReadonly(): boolean {
+    return this.#log.calls.isReadonly;
   }
 
   get #generation(): number {
