@@ -32,7 +32,10 @@ const BY_CODE: Partial<Record<WalErrorCode, number>> = {
 /** The exit code for an error. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError || error instanceof RangeError) return ExitCode.usage;
-  return WalError.is(error) ? (BY_CODE[error.code] ?? ExitCode.failed) : ExitCode.failed;
+  if (!WalError.is(error)) return ExitCode.failed;
+  // With a reason it is about the directory of a backup.
+  if (error.code === 'WAL_FOREIGN_DIRECTORY' && error.reason !== undefined) return ExitCode.failed;
+  return BY_CODE[error.code] ?? ExitCode.failed;
 }
 
 /** Arguments that do not fit the command, or the kind of log. */

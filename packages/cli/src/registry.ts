@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
+import { backupCommand } from './commands/backup.js';
 import { catCommand } from './commands/cat.js';
 import { explainCommand } from './commands/explain.js';
 import { inspectCommand } from './commands/inspect.js';
 import { repairCommand } from './commands/repair.js';
+import { restoreCommand } from './commands/restore.js';
 import { tailCommand } from './commands/tail.js';
 import { verifyCommand } from './commands/verify.js';
 import type { Context } from './context.js';
@@ -21,4 +23,6 @@ export const COMMANDS: readonly RegisterCommand[] = [
   verifyCommand,
   explainCommand,
   repairCommand,
+  backupCommand,
+  restoreCommand,
 ];

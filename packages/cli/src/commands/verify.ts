@@ -1,27 +1,16 @@
 import { WalError } from '@walstack/codec';
-import { replayDirectory } from '@walstack/mmap-reader';
-import { type RecoveryReport, SegmentedWal } from '@walstack/segmented';
-import { readFrames } from '@walstack/storage-io';
+import type { RecoveryReport } from '@walstack/segmented';
 import type { Command } from 'commander';
 import type { Context } from '../context.js';
 import { ExitCode, exitCodeOf } from '../exit-codes.js';
-import { configOf } from '../log/open-log.js';
-import {
-  decodingOf,
-  type FramesOptions,
-  framesOf,
-  type ReadLogOptions,
-  withFramesOptions,
-  withLogOptions,
-} from '../log/options.js';
-import { type FramesTarget, type LogTarget, logOf, logsOf, targetAt } from '../log/target.js';
+import { type ReadLogOptions, withFramesOptions, withLogOptions } from '../log/options.js';
+import { logOf, logsOf, targetAt } from '../log/target.js';
+import { type Verdict, type VerifyOptions, verifyAll } from '../log/verification.js';
 import { errorJson } from '../output/error-json.js';
-import { Progress, rateText } from '../output/progress.js';
+import { rateText } from '../output/progress.js';
 import { bytesText, countText } from '../output/units.js';
 
-interface VerifyOptions extends ReadLogOptions, FramesOptions {
-  readonly decode?: boolean;
-}
+type VerifyLogOptions = ReadLogOptions & VerifyOptions;
 
 /** Adds `walstack verify`. */
 export function verifyCommand(program: Command, context: Context): void {
@@ -33,7 +22,7 @@ export function verifyCommand(program: Command, context: Context): void {
     .argument('<log>', 'a directory with a log or a per-core log, or a file of frames')
     .option('--decode', 'also decrypt and decompress every record')
     .addHelpText('after', EXAMPLES)
-    .action((log: string, options: VerifyOptions) => verify(log, options, context));
+    .action((log: string, options: VerifyLogOptions) => verify(log, options, context));
 }
 
 const EXAMPLES = `
@@ -42,87 +31,16 @@ Examples:
   walstack verify data/events --decode --key-file keys.json
   walstack verify backups/events --json || echo damaged`;
 
-/** What verifying one log has found. */
-interface Verdict {
-  readonly path: string;
-  readonly ok: boolean;
-  readonly bytes: number;
-  readonly seconds: number;
-  readonly report?: RecoveryReport;
-  readonly frames?: number;
-  readonly failure?: unknown;
-}
-
-async function verify(log: string, options: VerifyOptions, context: Context): Promise<void> {
+async function verify(log: string, options: VerifyLogOptions, context: Context): Promise<void> {
   const target = targetAt(log);
-  const verdicts: Verdict[] = [];
-  if (target.kind === 'frames') verdicts.push(await verifyFrames(target, options, context));
-  else {
-    const logs = options.core === undefined ? logsOf(target, 'verify') : [logOf(target, options.core, 'verify')];
-    for (const each of logs) verdicts.push(await verifyLog(each, options, context));
-  }
-  for (const verdict of verdicts) {
+  const isWhole = options.core === undefined && target.kind !== 'frames';
+  const targets =
+    target.kind === 'frames' ? [target] : isWhole ? logsOf(target, 'verify') : [logOf(target, options.core, 'verify')];
+  for (const verdict of await verifyAll(targets, options, context)) {
     const { failure } = verdict;
-    if (failure !== undefined && !WalError.is(failure)) throw failure;
-    if (WalError.is(failure, 'WAL_ABORTED')) throw failure;
     if (failure !== undefined) context.exitCode = Math.max(context.exitCode, exitCodeOf(failure));
     if (options.json) await context.out.json(verdictJson(verdict));
     else for (const line of verdictLines(verdict, context)) await context.out.line(line);
-  }
-}
-
-async function verifyLog(target: LogTarget, options: VerifyOptions, context: Context): Promise<Verdict> {
-  const progress = new Progress(context.err);
-  let bytes = 0;
-  const onProgress = (step: { phase: string; bytes: number; totalBytes: number }): void => {
-    bytes = step.bytes;
-    progress.show(step);
-  };
-  const path = target.directory;
-  try {
-    const config = await configOf(target, options, context);
-    const report = await SegmentedWal.recover({ ...config, recoveryMode: 'readonly', onProgress });
-    const seconds = progress.seconds;
-    if (options.decode) await decodeAll(target, options, progress, context);
-    return { path, ok: true, bytes, seconds, report };
-  } catch (failure) {
-    return { path, ok: false, bytes, seconds: progress.seconds, failure };
-  } finally {
-    progress.clear();
-  }
-}
-
-/** Decrypts and decompresses every record. */
-async function decodeAll(
-  { directory }: LogTarget,
-  options: VerifyOptions,
-  progress: Progress,
-  { signal }: Context,
-): Promise<void> {
-  const decoding = await decodingOf(options);
-  const all = replayDirectory(directory, {
-    ...decoding,
-    copy: false,
-    onHole: 'skip',
-    signal,
-    onProgress: progress.show,
-  });
-  for await (const record of all) void record.payload;
-}
-
-async function verifyFrames({ path }: FramesTarget, options: FramesOptions, context: Context): Promise<Verdict> {
-  const progress = new Progress(context.err);
-  let frames = 0;
-  let bytes = 0;
-  try {
-    for await (const { data, position } of readFrames(path, { ...framesOf(options), copy: false })) {
-      context.signal.throwIfAborted();
-      frames++;
-      bytes = position + data.length;
-    }
-    return { path, ok: true, bytes, seconds: progress.seconds, frames };
-  } catch (failure) {
-    return { path, ok: false, bytes, seconds: progress.seconds, frames, failure };
   }
 }
 

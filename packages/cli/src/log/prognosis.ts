@@ -88,7 +88,7 @@ export const cutText = (bytes: number): string =>
 export const lostText = (lost: readonly string[]): string => (lost.length === 0 ? '' : `; loses ${lost.join(', ')}`);
 
 const asideText = (files: number | undefined): string =>
-  files === undefined ? '' : `; moves ${countText(files, 'file')} to quarantine/`;
+  files === undefined || files === 0 ? '' : `; moves ${countText(files, 'file')} to quarantine/`;
 
 /** A report whose damage is an error with its facts. */
 export const reportJson = ({ salvage, ...report }: RecoveryReport): unknown => ({

@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+import { lstatSync, readdirSync } from 'node:fs';
+import { mkdir, rename, rm, rmdir } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { Context } from '../context.js';
+import { UsageError } from '../exit-codes.js';
+import { copyDurably, syncDirectory } from '../log/copy.js';
+import { refuseOpened } from '../log/locks.js';
+import { type FramesOptions, type ReadLogOptions, withFramesOptions, withLogOptions } from '../log/options.js';
+import { type Target, targetAt } from '../log/target.js';
+import { verifyAll } from '../log/verification.js';
+import { bytesText, countText } from '../output/units.js';
+
+type RestoreOptions = ReadLogOptions & FramesOptions;
+
+/** Adds `walstack restore`. */
+export function restoreCommand(program: Command, context: Context): void {
+  withFramesOptions(withLogOptions(program.command('restore')))
+    .summary('a copy of a backup, or of any closed log, verified')
+    .description(
+      'Copies a backup to where a log is to be, and verifies every checksum of the copy before it gets its name. Also copies a per-core log, or a file of frames, that no process has open.',
+    )
+    .argument('<backup>', 'a directory with a backup, a log or a per-core log, or a file of frames')
+    .argument('<log>', 'where the log is to be: nothing, or an empty directory')
+    .addHelpText('after', EXAMPLES)
+    .action((backup: string, log: string, options: RestoreOptions) =>
+      restore(targetAt(backup), resolve(log), options, context),
+    );
+}
+
+const EXAMPLES = `
+Examples:
+  walstack restore /backups/events data/events
+  walstack restore data/cores /backups/cores`;
+
+async function restore(source: Target, to: string, options: RestoreOptions, context: Context): Promise<void> {
+  const from = source.kind === 'frames' ? source.path : source.directory;
+  if (options.core !== undefined) {
+    throw new UsageError('the logs of all cores are restored together: --core has no meaning');
+  }
+  refuseOpened(source, 'make a backup of it, or close it there first');
+  const isEmptyDirectory = checkFree(to);
+  const draft = `${to}.restoring-${randomBytes(4).toString('hex')}`;
+  await mkdir(dirname(to), { recursive: true });
+  try {
+    const bytes = await copyDurably(from, draft, context);
+    const copy = targetAt(draft);
+    const verdicts = await verifyAll(copy.kind === 'cores' ? copy.cores : [copy], options, context);
+    const failure = verdicts.find((verdict) => verdict.failure !== undefined)?.failure;
+    if (failure !== undefined) {
+      context.err.write(`${from} cannot be verified: its copy was removed again\n`);
+      throw failure;
+    }
+    if (isEmptyDirectory) await rmdir(to);
+    await rename(draft, to);
+    await syncDirectory(dirname(to));
+    const records = verdicts.reduce((sum, { report, frames = 0 }) => sum + (report?.records ?? frames), 0);
+    if (options.json) return await context.out.json({ path: to, bytes, records });
+    const what = countText(records, source.kind === 'frames' ? 'frame' : 'record');
+    await context.out.line(`${to}: ${context.paint('green', 'restored')} and verified, ${what}, ${bytesText(bytes)}`);
+  } catch (error) {
+    await rm(draft, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** @returns whether an empty directory is there @throws `UsageError` when anything else is */
+function checkFree(path: string): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return false;
+  if (found.isDirectory() && readdirSync(path).length === 0) return true;
+  throw new UsageError(`${path} is there already, and is not changed: restore into a missing or an empty directory`);
+}

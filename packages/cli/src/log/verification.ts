@@ -1,0 +1,100 @@
+import { WalError } from '@walstack/codec';
+import { replayDirectory } from '@walstack/mmap-reader';
+import { type RecoveryReport, SegmentedWal } from '@walstack/segmented';
+import { readFrames } from '@walstack/storage-io';
+import type { Context } from '../context.js';
+import { Progress } from '../output/progress.js';
+import { configOf } from './open-log.js';
+import { decodingOf, type FramesOptions, framesOf, type KeyOptions } from './options.js';
+import type { FramesTarget, LogTarget } from './target.js';
+
+/** How logs are verified. */
+export interface VerifyOptions extends KeyOptions, FramesOptions {
+  /** Also decrypt and decompress every record. */
+  readonly decode?: boolean;
+}
+
+/** What verifying one log has found. */
+export interface Verdict {
+  readonly path: string;
+  readonly ok: boolean;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly report?: RecoveryReport;
+  readonly frames?: number;
+  readonly failure?: unknown;
+}
+
+/** Verifies logs and files, each by itself. @returns what was found @throws what is no verdict: an interruption, or a failure of the program */
+export async function verifyAll(
+  targets: readonly (LogTarget | FramesTarget)[],
+  options: VerifyOptions,
+  context: Context,
+): Promise<Verdict[]> {
+  const verdicts: Verdict[] = [];
+  for (const target of targets) {
+    const verdict =
+      target.kind === 'frames'
+        ? await verifyFrames(target, options, context)
+        : await verifyLog(target, options, context);
+    const { failure } = verdict;
+    if (failure !== undefined && (!WalError.is(failure) || failure.code === 'WAL_ABORTED')) throw failure;
+    verdicts.push(verdict);
+  }
+  return verdicts;
+}
+
+async function verifyLog(target: LogTarget, options: VerifyOptions, context: Context): Promise<Verdict> {
+  const progress = new Progress(context.err);
+  let bytes = 0;
+  const onProgress = (step: { phase: string; bytes: number; totalBytes: number }): void => {
+    bytes = step.bytes;
+    progress.show(step);
+  };
+  const path = target.directory;
+  try {
+    const config = await configOf(target, options, context);
+    const report = await SegmentedWal.recover({ ...config, recoveryMode: 'readonly', onProgress });
+    const seconds = progress.seconds;
+    if (options.decode) await decodeAll(target, options, progress, context);
+    return { path, ok: true, bytes, seconds, report };
+  } catch (failure) {
+    return { path, ok: false, bytes, seconds: progress.seconds, failure };
+  } finally {
+    progress.clear();
+  }
+}
+
+/** Decrypts and decompresses every record. */
+async function decodeAll(
+  { directory }: LogTarget,
+  options: VerifyOptions,
+  progress: Progress,
+  { signal }: Context,
+): Promise<void> {
+  const decoding = await decodingOf(options);
+  const all = replayDirectory(directory, {
+    ...decoding,
+    copy: false,
+    onHole: 'skip',
+    signal,
+    onProgress: progress.show,
+  });
+  for await (const record of all) void record.payload;
+}
+
+async function verifyFrames({ path }: FramesTarget, options: FramesOptions, context: Context): Promise<Verdict> {
+  const progress = new Progress(context.err);
+  let frames = 0;
+  let bytes = 0;
+  try {
+    for await (const { data, position } of readFrames(path, { ...framesOf(options), copy: false })) {
+      context.signal.throwIfAborted();
+      frames++;
+      bytes = position + data.length;
+    }
+    return { path, ok: true, bytes, seconds: progress.seconds, frames };
+  } catch (failure) {
+    return { path, ok: false, bytes, seconds: progress.seconds, frames, failure };
+  }
+}
