@@ -1,7 +1,10 @@
 import type { Command } from 'commander';
+import { appendCommand } from './commands/append.js';
 import { backupCommand } from './commands/backup.js';
 import { catCommand } from './commands/cat.js';
 import { explainCommand } from './commands/explain.js';
+import { exportCommand } from './commands/export.js';
+import { importCommand } from './commands/import.js';
 import { inspectCommand } from './commands/inspect.js';
 import { repairCommand } from './commands/repair.js';
 import { restoreCommand } from './commands/restore.js';
@@ -25,4 +28,7 @@ export const COMMANDS: readonly RegisterCommand[] = [
   repairCommand,
   backupCommand,
   restoreCommand,
+  appendCommand,
+  exportCommand,
+  importCommand,
 ];

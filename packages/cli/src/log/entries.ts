@@ -13,8 +13,8 @@ export interface EntryOptions extends KeyOptions, SelectionOptions {
   readonly limit?: number;
 }
 
-/** Prints the entries of a per-core log in their order, without a lock. */
-export async function printEntries(target: CoresTarget, options: EntryOptions, context: Context): Promise<void> {
+/** Prints the entries of a per-core log in their order, without a lock. @returns how many */
+export async function printEntries(target: CoresTarget, options: EntryOptions, context: Context): Promise<number> {
   const { core, limit = Number.POSITIVE_INFINITY, since = 0, type } = options;
   const format = formatOf(options);
   if (format === 'utf8' || format === 'hex')
@@ -37,6 +37,7 @@ export async function printEntries(target: CoresTarget, options: EntryOptions, c
   } finally {
     await Promise.all(readers.map((reader) => reader.close()));
   }
+  return printed;
 }
 
 /** The types of the records that hold entries. */

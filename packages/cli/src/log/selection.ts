@@ -32,18 +32,26 @@ const typesOf = (text: string, earlier: readonly number[] = []): number[] => [
   ...text.split(',').map(integer(0, 0xffff_ffff)),
 ];
 
-/** Adds the options that choose records and how they are printed. */
-export function withSelection(command: Command): Command {
+/** The option that chooses types of records. */
+export const typesOption = (): Option =>
+  new Option('--type <numbers>', 'only records of these types, such as 1,7').argParser(typesOf);
+
+/** Adds the options that choose records. */
+export function withFilter(command: Command): Command {
   return command
-    .addOption(new Option('--type <numbers>', 'only records of these types, such as 1,7').argParser(typesOf))
+    .addOption(typesOption())
     .addOption(
       new Option('--since <time>', 'only records appended since then: a time, or 90s, 10m, 2h, 1d').argParser(timeOf),
-    )
-    .addOption(
-      new Option('--format <format>', 'line: LSN, time, type and payload; utf8: the payload and a line feed').choices(
-        RECORD_FORMATS,
-      ),
     );
+}
+
+/** Adds the options that choose records and how they are printed. */
+export function withSelection(command: Command): Command {
+  return withFilter(command).addOption(
+    new Option('--format <format>', 'line: LSN, time, type and payload; utf8: the payload and a line feed').choices(
+      RECORD_FORMATS,
+    ),
+  );
 }
 
 /** The format of records. */

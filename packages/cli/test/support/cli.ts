@@ -19,7 +19,7 @@ class Gathered extends Writable {
 
 /** Settings of a run. */
 export interface RunSettings {
-  readonly input?: string;
+  readonly input?: string | Readable;
   readonly env?: Record<string, string>;
   readonly isTTY?: boolean;
   readonly signal?: AbortSignal;
@@ -38,7 +38,7 @@ export async function cli(argv: readonly string[], settings: RunSettings = {}): 
     write(chunk, encoding, done);
     onOutput?.(stdout.text);
   };
-  const stdin = Readable.from(input === '' ? [] : [Buffer.from(input)]);
+  const stdin = typeof input === 'string' ? Readable.from(input === '' ? [] : [Buffer.from(input)]) : input;
   const code = await run(argv, { stdout, stderr, stdin, env, ...(signal === undefined ? {} : { signal }) });
   return { code, out: stdout.text, err: stderr.text };
 }

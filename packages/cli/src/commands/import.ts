@@ -1,0 +1,252 @@
+import { createReadStream } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { PortableWalWriter } from '@walstack/storage-io';
+import { type Command, Option } from 'commander';
+import type { Context } from '../context.js';
+import { interruptedCode } from '../context.js';
+import { UsageError } from '../exit-codes.js';
+import { type Commit, CommitWindow } from '../log/commit-window.js';
+import { committedFrame } from '../log/frames.js';
+import { withWritable, writableTarget } from '../log/open-for-writing.js';
+import {
+  type FramesOptions,
+  framesOf,
+  integer,
+  type ReadLogOptions,
+  withFramesOptions,
+  withLogOptions,
+} from '../log/options.js';
+import { type ImportedRecord, recordOf } from '../log/record-lines.js';
+import { typesOption } from '../log/selection.js';
+import { linesOf } from '../output/lines.js';
+import { countText } from '../output/units.js';
+
+interface ImportOptions extends ReadLogOptions, FramesOptions {
+  readonly from?: number;
+  readonly to?: number;
+  readonly type?: readonly number[];
+  readonly skipLines: number;
+  readonly keepLsns?: boolean;
+  readonly create?: boolean;
+}
+
+/** Adds `walstack import`. */
+export function importCommand(program: Command, context: Context): void {
+  withFramesOptions(withLogOptions(program.command('import')))
+    .summary('appends the lines of JSON that export writes')
+    .description(
+      'Appends the records of a file that walstack export has written, durably. They get new LSNs and a new time, or with --keep-lsns the LSNs that they had: then what the log has already is left out, so that an import that was killed is repeated as it was.',
+    )
+    .argument('<log>', 'a directory with a log, or a file of frames')
+    .argument('[file]', 'the lines; standard input unless given')
+    .addOption(new Option('--from <lsn>', 'only lines with this LSN or a later one').argParser(integer(1)))
+    .addOption(new Option('--to <lsn>', 'only lines with this LSN or an earlier one').argParser(integer(1)))
+    .addOption(typesOption())
+    .addOption(
+      new Option('--skip-lines <count>', 'leave out so many lines at the beginning').argParser(integer(0)).default(0),
+    )
+    .option('--keep-lsns', 'records get the LSNs that they had, and those that the log has are left out')
+    .option('--create', 'make a log where there is none')
+    .addHelpText('after', EXAMPLES)
+    .action((log: string, file: string | undefined, options: ImportOptions) => importInto(log, file, options, context));
+}
+
+const EXAMPLES = `
+Examples:
+  walstack import data/copy events.ndjson --create --keep-lsns
+  walstack export data/events --type 7 | walstack import data/other`;
+
+/** A line that is to be imported. */
+interface ImportedLine extends ImportedRecord {
+  readonly line: number;
+}
+
+async function importInto(
+  log: string,
+  file: string | undefined,
+  options: ImportOptions,
+  context: Context,
+): Promise<void> {
+  if (options.core !== undefined) throw new UsageError('--core has no meaning for import');
+  const target = writableTarget(log, options.create ?? false);
+  const isFrames = target.kind === 'frames';
+  if (isFrames && options.keepLsns) throw new UsageError(`${target.path} is a file of frames, which have no LSN`);
+  const source: Readable = file === undefined ? context.stdin : createReadStream(file);
+  const lines = new ImportedLines(source, options, context.signal, isFrames);
+  const first = await lines.next();
+  const run = new Import(lines, first, options, context);
+  try {
+    // Nothing is opened, and no log is made, where there is nothing to import.
+    if (first !== undefined) {
+      if (isFrames) await importFrames(target.path, run, options);
+      else await importRecords(target.directory, run, first, options, context);
+    }
+    if (context.signal.aborted) context.exitCode = interruptedCode(context);
+    await run.report(context.signal.aborted);
+  } catch (error) {
+    await run.report(true);
+    throw error;
+  } finally {
+    if (file !== undefined) source.destroy();
+  }
+}
+
+async function importRecords(
+  directory: string,
+  run: Import,
+  first: ImportedLine,
+  options: ImportOptions,
+  context: Context,
+): Promise<void> {
+  const { keepLsns, create = false } = options;
+  const firstLsn = keepLsns ? { firstLsn: lsnOf(first) } : {};
+  await withWritable(directory, options, context, { create, ...firstLsn }, async (wal) => {
+    if (keepLsns) run.nextLsn = wal.lastLsn + 1;
+    await run.all(({ payload, options: more }) => wal.commit(payload, more));
+  });
+}
+
+async function importFrames(path: string, run: Import, options: ImportOptions): Promise<void> {
+  const writer = await PortableWalWriter.open(path, { framed: true, create: false, ...framesOf(options) });
+  try {
+    await run.all(({ payload }) => committedFrame(writer, payload));
+  } finally {
+    await writer.close();
+  }
+}
+
+function lsnOf({ lsn, line }: ImportedLine): number {
+  if (lsn === undefined) throw new Error(`line ${line} has no lsn, which --keep-lsns needs`);
+  return lsn;
+}
+
+/** The lines that are to be imported. */
+class ImportedLines {
+  readonly #lines: AsyncGenerator<Buffer, void>;
+  readonly #options: ImportOptions;
+  readonly #isFrames: boolean;
+  /** The number of the line that was read last. */
+  line = 0;
+
+  constructor(source: Readable, options: ImportOptions, signal: AbortSignal, isFrames: boolean) {
+    this.#lines = linesOf(source, signal);
+    this.#options = options;
+    this.#isFrames = isFrames;
+  }
+
+  /** @throws `Error` with the number of a line that is no record */
+  async next(): Promise<ImportedLine | undefined> {
+    for (;;) {
+      const { done, value } = await this.#lines.next();
+      if (done === true || value === undefined) return undefined;
+      const line = this.line + 1;
+      if (line > this.#options.skipLines && value.length > 0) {
+        const record = this.#read(value, line);
+        this.line = line;
+        if (this.#isWanted(record)) return { ...record, line };
+      }
+      this.line = line;
+    }
+  }
+
+  #read(bytes: Buffer, line: number): ImportedRecord {
+    try {
+      const record = recordOf(bytes);
+      const { type = 0, meta, tenantId } = record.options;
+      if (this.#isFrames && (type !== 0 || meta !== undefined || tenantId !== undefined)) {
+        throw new Error('it has a type, meta or scope, which a frame does not hold');
+      }
+      return record;
+    } catch (error) {
+      throw new Error(`line ${line}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  #isWanted({ lsn, options: { type: own = 0 } }: ImportedRecord): boolean {
+    const { from, to, type } = this.#options;
+    if ((from !== undefined || to !== undefined) && lsn === undefined) return false;
+    if (from !== undefined && (lsn as number) < from) return false;
+    if (to !== undefined && (lsn as number) > to) return false;
+    return type === undefined || type.includes(own);
+  }
+}
+
+/** One import, and how far it is. */
+class Import {
+  readonly #lines: ImportedLines;
+  readonly #first: ImportedLine | undefined;
+  readonly #options: ImportOptions;
+  readonly #context: Context;
+  /** With `--keep-lsns`, the LSN that the next record gets. */
+  nextLsn: number | undefined;
+  #records = 0;
+  #leftOut = 0;
+  /** Everything up to this line is imported, or was not chosen. */
+  #doneLine: number;
+  #places: { first: number; last: number } | undefined;
+
+  constructor(lines: ImportedLines, first: ImportedLine | undefined, options: ImportOptions, context: Context) {
+    this.#lines = lines;
+    this.#first = first;
+    this.#options = options;
+    this.#context = context;
+    this.#doneLine = first === undefined ? lines.line : first.line - 1;
+  }
+
+  async all(commit: Commit<ImportedLine>): Promise<void> {
+    const window = new CommitWindow(
+      commit,
+      (place, record) => this.#acknowledged(place, record),
+      async () => {},
+    );
+    try {
+      for (let record = this.#first; record !== undefined; record = await this.#lines.next()) {
+        if (this.#isThere(record)) continue;
+        const { payload, options } = record;
+        await window.add(record, payload.length + (options.meta?.length ?? 0));
+      }
+    } finally {
+      await window.settle();
+    }
+    this.#doneLine = this.#lines.line;
+  }
+
+  /** Whether the log has a record already. @throws `Error` where records before it are missing */
+  #isThere(record: ImportedLine): boolean {
+    if (this.nextLsn === undefined) return false;
+    const lsn = lsnOf(record);
+    if (lsn < this.nextLsn) {
+      this.#leftOut++;
+      return true;
+    }
+    if (lsn > this.nextLsn) {
+      throw new Error(
+        `line ${record.line} has LSN ${lsn}, and the next one of the log is ${this.nextLsn}: with --keep-lsns no LSN may be missing`,
+      );
+    }
+    this.nextLsn++;
+    return false;
+  }
+
+  #acknowledged(place: number, { line }: ImportedLine): undefined {
+    this.#records++;
+    this.#doneLine = line;
+    this.#places = { first: this.#places?.first ?? place, last: place };
+  }
+
+  /** Prints how far it is, and where to go on. */
+  async report(isUnfinished: boolean): Promise<void> {
+    const { out, err } = this.#context;
+    const lines = this.#doneLine;
+    const places = this.#places === undefined ? {} : { firstLsn: this.#places.first, lastLsn: this.#places.last };
+    if (this.#options.json) await out.json({ records: this.#records, leftOut: this.#leftOut, lines, ...places });
+    else {
+      const as = this.#places === undefined ? '' : `, as LSN ${this.#places.first} to ${this.#places.last}`;
+      const there = this.#leftOut === 0 ? '' : `; ${countText(this.#leftOut, 'record')} were there already`;
+      await out.line(`${countText(this.#records, 'record')} imported${as}${there}`);
+    }
+    if (!isUnfinished) return;
+    const how = this.#options.keepLsns ? 'with the same command' : `with --skip-lines ${lines}`;
+    err.write(`the lines up to ${lines} are done: go on ${how}\n`);
+  }
+}

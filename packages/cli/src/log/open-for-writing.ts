@@ -1,0 +1,50 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { Wal, type WalOptions } from '@walstack/wal';
+import type { Context } from '../context.js';
+import { UsageError } from '../exit-codes.js';
+import { Progress } from '../output/progress.js';
+import { decodingOf, type KeyOptions } from './options.js';
+import { type CoresTarget, type Target, targetAt } from './target.js';
+
+/** The target of a command that writes: with `create` also a log that is not there yet. */
+export function writableTarget(log: string, create: boolean): Exclude<Target, CoresTarget> {
+  const path = resolve(log);
+  if (create && !existsSync(path)) return { kind: 'log', directory: path };
+  const target = targetAt(path);
+  if (target.kind !== 'cores') return target;
+  throw new UsageError(`${path} is a per-core log, which only its writers change: use @walstack/percore`);
+}
+
+/** Opens a log for writing, as a program does that writes it: a torn tail is cut off. Closes it behind `use`, everything durable. */
+export async function withWritable<T>(
+  directory: string,
+  options: KeyOptions,
+  context: Context,
+  more: Pick<WalOptions, 'create' | 'firstLsn'>,
+  use: (wal: Wal) => Promise<T>,
+): Promise<T> {
+  const progress = new Progress(context.err);
+  let wal: Wal;
+  try {
+    wal = await Wal.open(directory, {
+      create: false,
+      ...more,
+      ...(await decodingOf(options)),
+      signal: context.signal,
+      onProgress: progress.show,
+    });
+  } finally {
+    progress.clear();
+  }
+  let result: T;
+  try {
+    result = await use(wal);
+  } catch (error) {
+    // What has ended the command is reported, and not what closing the log adds to it.
+    await wal.shutdown().catch(() => {});
+    throw error;
+  }
+  await wal.shutdown();
+  return result;
+}

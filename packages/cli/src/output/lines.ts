@@ -1,0 +1,54 @@
+import type { Readable } from 'node:stream';
+import { WalError } from '@walstack/codec';
+
+const LINE_FEED = 10;
+
+/** The longest line: no record is longer, in base64 neither. */
+const LINE_BYTES_MAX = 1536 * 1024 * 1024;
+
+/**
+ * The lines of a stream as bytes, without their line feeds; a last one without a line feed too. Ends when the signal is aborted,
+ * also while it waits for input.
+ *
+ * @param lineBytesMax - a longer line is `WAL_TOO_LARGE`, before all of it is in memory
+ */
+export async function* linesOf(
+  stream: Readable,
+  signal: AbortSignal,
+  lineBytesMax = LINE_BYTES_MAX,
+): AsyncGenerator<Buffer, void> {
+  const chunks: AsyncIterator<Buffer | string> = stream[Symbol.asyncIterator]();
+  const ended = endOf(signal);
+  let parts: Buffer[] = [];
+  let bytes = 0;
+  for (;;) {
+    const next = await Promise.race([chunks.next(), ended]);
+    if (next === undefined || signal.aborted) return;
+    if (next.done === true) break;
+    const chunk = typeof next.value === 'string' ? Buffer.from(next.value) : next.value;
+    let from = 0;
+    for (let at = chunk.indexOf(LINE_FEED); at >= 0; at = chunk.indexOf(LINE_FEED, from)) {
+      parts.push(chunk.subarray(from, at));
+      yield parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+      parts = [];
+      bytes = 0;
+      from = at + 1;
+    }
+    if (from === chunk.length) continue;
+    parts.push(chunk.subarray(from));
+    bytes += chunk.length - from;
+    if (bytes > lineBytesMax) throw tooLong(lineBytesMax);
+  }
+  if (parts.length > 0) yield Buffer.concat(parts);
+}
+
+/** Resolves when a signal is aborted. */
+function endOf(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
+}
+
+const tooLong = (limit: number): WalError =>
+  new WalError('WAL_TOO_LARGE', `a line is longer than ${limit} bytes`, { limit });

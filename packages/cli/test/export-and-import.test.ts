@@ -1,0 +1,113 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { PortableWalWriter } from '@walstack/storage-io';
+import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { cli, json, jsonLines } from './support/cli.js';
+import { flipByte, makeCores, makeLog } from './support/logs.js';
+
+test('export writes a new file, chooses records, and leaves no file behind where it fails', async () => {
+  const directory = temporaryDirectory();
+  const at = (name: string): string => join(directory, name);
+  await makeLog(at('log'));
+  const done = await cli(['export', at('log'), '--from', '10', '--to', '20', '--type', '1', '-o', at('some')]);
+  expect(done.out).toContain('4 records exported');
+  const lines = readFileSync(at('some'), 'utf8').trimEnd().split('\n');
+  expect(lines.map((line) => JSON.parse(line).lsn)).toEqual([10, 13, 16, 19]);
+  expect((await cli(['export', at('log'), '-o', at('some')])).code).toBe(1);
+  expect(readFileSync(at('some'), 'utf8').trimEnd().split('\n')).toEqual(lines);
+  flipByte(at('log'), 1, 'event 3');
+  expect((await cli(['export', at('log'), '-o', at('all')])).code).toBe(3);
+  expect(existsSync(at('all'))).toBe(false);
+  await makeCores(at('cores'));
+  expect(jsonLines(await cli(['export', at('cores')])).length).toBeGreaterThan(0);
+});
+
+test('import says where to go on after a line that is no record, and goes on there', async () => {
+  const directory = temporaryDirectory();
+  const at = (name: string): string => join(directory, name);
+  await makeLog(at('log'));
+  const lines = (await cli(['export', at('log')])).out.trimEnd().split('\n');
+  const damaged = [...lines.slice(0, 20), 'nothing', ...lines.slice(20)].join('\n');
+  writeFileSync(at('lines'), damaged);
+  const first = await cli(['import', at('copy'), at('lines'), '--create']);
+  expect(first.code).toBe(1);
+  expect(first.err).toContain('go on with --skip-lines 20');
+  expect(first.err).toContain('line 21: ');
+  const rest = json(await cli(['import', at('copy'), at('lines'), '--skip-lines', '21', '--json']));
+  expect(rest).toMatchObject({ records: 40, lines: 61, firstLsn: 21, lastLsn: 60 });
+  const read = async (log: string) => (await cli(['cat', log, '--format', 'utf8'])).out;
+  expect(await read(at('copy'))).toBe(await read(at('log')));
+});
+
+test('import with --keep-lsns goes on where the log ends, and refuses a gap', async () => {
+  const directory = temporaryDirectory();
+  const at = (name: string): string => join(directory, name);
+  await makeLog(at('log'));
+  const all = (await cli(['export', at('log')])).out;
+  const keep = ['import', at('copy'), '--keep-lsns'];
+  await cli([...keep, '--create', '--to', '25'], { input: all });
+  const gap = await cli([...keep, '--from', '30'], { input: all });
+  expect(gap.code).toBe(1);
+  expect(gap.err).toContain('has LSN 30, and the next one of the log is 26');
+  expect((await cli(keep, { input: all })).out).toContain(
+    '35 records imported, as LSN 26 to 60; 25 records were there already',
+  );
+  expect((await cli(['import', at('copy'), '--type', '1'], { input: all })).out).toContain('20 records imported');
+});
+
+test('an import that is interrupted has what it says', async () => {
+  const directory = temporaryDirectory();
+  const log = join(directory, 'log');
+  const interrupt = new AbortController();
+  const stdin = new PassThrough();
+  stdin.write('{"payload":"one"}\n{"payload":"two"}\n{"pay');
+  setImmediate(() => interrupt.abort());
+  const { code, out, err } = await cli(['import', log, '--create', '--json'], {
+    input: stdin,
+    signal: interrupt.signal,
+  });
+  expect(code).toBe(130);
+  const { records, lines } = JSON.parse(out);
+  expect(lines).toBe(records);
+  expect(err).toContain(`go on with --skip-lines ${lines}`);
+  const kept = records === 0 ? 0 : json(await cli(['verify', log, '--json'])).report.records;
+  expect(kept).toBe(records);
+});
+
+test('import refuses lines that are no records', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  await cli(['append', log, '--create'], { input: 'one' });
+  for (const line of [
+    '[]',
+    '{}',
+    '{"payload":1}',
+    '{"payload":"x","payloadBase64":""}',
+    '{"payloadBase64":"A"}',
+    '{"payload":"\\ud800"}',
+    '{"payload":"x","typ":1}',
+    '{"payload":"x","type":-1}',
+    '{"payload":"x","scope":{"tenantId":1}}',
+    '{"payload":"x","lsn":0}',
+  ]) {
+    const refused = await cli(['import', log], { input: `${line}\n` });
+    expect([line, refused.code, refused.err.includes('line 1: ')]).toEqual([line, 1, true]);
+  }
+  expect((await cli(['import', log, '--keep-lsns'], { input: '{"payload":"x"}' })).err).toContain('has no lsn');
+  expect(json(await cli(['verify', log, '--json'])).report.records).toBe(1);
+});
+
+test('frames are exported and imported', async () => {
+  const directory = temporaryDirectory();
+  const at = (name: string): string => join(directory, name);
+  for (const name of ['one', 'two']) {
+    const writer = await PortableWalWriter.open(at(name), { framed: true });
+    if (name === 'one') for (const byte of [0, 255]) await writer.appendWithChecksum(new Uint8Array([byte]));
+    await writer.close();
+  }
+  const { out } = await cli(['export', at('one')]);
+  expect((await cli(['import', at('two')], { input: out })).code).toBe(0);
+  expect((await cli(['export', at('two')])).out).toBe(out);
+  expect((await cli(['import', at('two')], { input: '{"payload":"x","type":1}' })).code).toBe(1);
+});
