@@ -4,11 +4,13 @@ import { backupCommand } from './commands/backup.js';
 import { catCommand } from './commands/cat.js';
 import { explainCommand } from './commands/explain.js';
 import { exportCommand } from './commands/export.js';
+import { holdCommand } from './commands/hold.js';
 import { importCommand } from './commands/import.js';
 import { inspectCommand } from './commands/inspect.js';
 import { repairCommand } from './commands/repair.js';
 import { restoreCommand } from './commands/restore.js';
 import { tailCommand } from './commands/tail.js';
+import { truncateCommand } from './commands/truncate.js';
 import { verifyCommand } from './commands/verify.js';
 import type { Context } from './context.js';
 
@@ -31,4 +33,6 @@ export const COMMANDS: readonly RegisterCommand[] = [
   appendCommand,
   exportCommand,
   importCommand,
+  holdCommand,
+  truncateCommand,
 ];

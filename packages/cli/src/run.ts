@@ -52,10 +52,15 @@ function programOf(context: Context, commands: readonly RegisterCommand[]): Comm
     .showHelpAfterError('(--help shows the arguments)')
     .addHelpText('after', EXIT_CODE_HELP);
   for (const register of commands) register(program, context);
-  for (const command of program.commands) {
-    command.copyInheritedSettings(program).addHelpText('after', EXIT_CODE_HELP);
-  }
+  finish(program, program.commands);
   return program;
+}
+
+function finish(program: Command, commands: readonly Command[]): void {
+  for (const command of commands) {
+    command.copyInheritedSettings(program).addHelpText('after', EXIT_CODE_HELP);
+    finish(program, command.commands);
+  }
 }
 
 const version = (): string => JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;

@@ -21,7 +21,7 @@ export async function withWritable<T>(
   directory: string,
   options: KeyOptions,
   context: Context,
-  more: Pick<WalOptions, 'create' | 'firstLsn'>,
+  more: Pick<WalOptions, 'create' | 'firstLsn' | 'io'>,
   use: (wal: Wal) => Promise<T>,
 ): Promise<T> {
   const progress = new Progress(context.err);
