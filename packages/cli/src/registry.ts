@@ -9,6 +9,7 @@ import { importCommand } from './commands/import.js';
 import { inspectCommand } from './commands/inspect.js';
 import { repairCommand } from './commands/repair.js';
 import { restoreCommand } from './commands/restore.js';
+import { statsCommand } from './commands/stats.js';
 import { tailCommand } from './commands/tail.js';
 import { truncateCommand } from './commands/truncate.js';
 import { verifyCommand } from './commands/verify.js';
@@ -27,6 +28,7 @@ export const COMMANDS: readonly RegisterCommand[] = [
   tailCommand,
   verifyCommand,
   explainCommand,
+  statsCommand,
   repairCommand,
   backupCommand,
   restoreCommand,

@@ -8,7 +8,7 @@
 export { APPEND_OPTIONS } from './append/record-body.js';
 export { checkClose } from './closing.js';
 export { typedChannel } from './diagnostics.js';
-export { readFollowerFile } from './followers/follower-files.js';
+export { readFollowerFile, readFollowers } from './followers/follower-files.js';
 export { LOG_OPTION_NAMES, LOG_OPTIONS } from './options.js';
 export type { QuarantineReader } from './quarantine/quarantine-reader.js';
 export { checkPosition, readerOfQuarantine } from './quarantine/replay-quarantine.js';

@@ -26,10 +26,15 @@ export const integer =
 
 /** Adds the options of every command that reads a log. */
 export function withLogOptions(command: Command): Command {
+  return withoutKeys(command)
+    .option('--key-file <file>', 'the keys of an encrypted log: the JSON file that KeyRing.fromFile reads')
+    .option('--allow-plaintext', 'accept records that are not encrypted, beside a key file');
+}
+
+/** Adds these options for a command that decodes no record. */
+export function withoutKeys(command: Command): Command {
   return command
     .option('--json', 'print JSON')
-    .option('--key-file <file>', 'the keys of an encrypted log: the JSON file that KeyRing.fromFile reads')
-    .option('--allow-plaintext', 'accept records that are not encrypted, beside a key file')
     .addOption(new Option('--core <id>', 'of a per-core log: only this core').argParser(integer(0, 0xffff_fffe)));
 }
 
