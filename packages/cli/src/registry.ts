@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { appendCommand } from './commands/append.js';
 import { backupCommand } from './commands/backup.js';
+import { benchCommand } from './commands/bench.js';
 import { catCommand } from './commands/cat.js';
 import { explainCommand } from './commands/explain.js';
 import { exportCommand } from './commands/export.js';
@@ -37,4 +38,5 @@ export const COMMANDS: readonly RegisterCommand[] = [
   importCommand,
   holdCommand,
   truncateCommand,
+  benchCommand,
 ];

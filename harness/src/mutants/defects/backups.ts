@@ -8,6 +8,7 @@ const TARGET = `${SEGMENTED}/backup/target.ts`;
 const TEST = 'packages/segmented/test/backup.test.ts';
 const MADE = `${SEGMENTED}/backup/made-backups.ts`;
 const AGAIN_TEST = 'packages/segmented/test/backup-again.test.ts';
+const READONLY_TEST = 'packages/segmented/test/backup-readonly.test.ts';
 const REFUSED_TEST = 'packages/segmented/test/backup-refused.test.ts';
 
 /** Defects in backups. */
@@ -50,8 +51,24 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     scenario: 'backups',
     breaks: 'A backup contains what was appended before the call, and nothing that is not durable.',
     file: BACKUP,
-    find: '    yield* writer.sync();\n',
+    find: '    if (!this.#isReadonly) yield* writer.sync();\n',
     replace: '',
+  },
+  {
+    name: 'files-of-a-read-log-linked',
+    test: READONLY_TEST,
+    breaks: 'A backup shares no file with a log that is only read, as its writer may reuse it.',
+    file: BACKUP,
+    find: 'asked.hardLinks && !log.calls.isReadonly',
+    replace: 'asked.hardLinks',
+  },
+  {
+    name: 'backup-noted-in-a-read-log',
+    test: READONLY_TEST,
+    breaks: 'A backup changes nothing of a log that is only read.',
+    file: BACKUP,
+    find: '    if (!this.#isReadonly) yield* this.#log.madeBackups.add(list.id);\n',
+    replace: '    yield* this.#log.madeBackups.add(list.id);\n',
   },
   {
     name: 'nothing-kept-for-a-backup',

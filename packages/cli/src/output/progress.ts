@@ -28,18 +28,25 @@ export class Progress {
     return (performance.now() - this.#startedAt) / 1000;
   }
 
-  readonly show = (step: Step): void => {
-    const now = performance.now();
-    if (this.#stream.isTTY !== true || now - this.#drawnAt < REDRAW_MS) return;
-    this.#drawnAt = now;
-    this.#isDrawn = true;
-    this.#stream.write(`${START_OF_LINE}${progressText(step, this.seconds)}`);
-  };
+  readonly show = (step: Step): void => this.#draw(() => progressText(step, this.seconds));
+
+  /** Shows how many of some things are done. */
+  showCount(phase: string, done: number, total: number): void {
+    this.#draw(() => `${phase} ${barText(done / total)}  ${done} of ${total}`);
+  }
 
   /** Removes the line. */
   clear(): void {
     if (this.#isDrawn) this.#stream.write(START_OF_LINE);
     this.#isDrawn = false;
+  }
+
+  #draw(text: () => string): void {
+    const now = performance.now();
+    if (this.#stream.isTTY !== true || now - this.#drawnAt < REDRAW_MS) return;
+    this.#drawnAt = now;
+    this.#isDrawn = true;
+    this.#stream.write(`${START_OF_LINE}${text()}`);
   }
 }
 
@@ -49,9 +56,12 @@ export const rateText = (bytes: number, seconds: number): string =>
 
 /** The line for a step. */
 function progressText({ phase, bytes, totalBytes }: Step, seconds: number): string {
-  const part = totalBytes === 0 ? 1 : Math.min(1, bytes / totalBytes);
+  const bar = barText(totalBytes === 0 ? 1 : Math.min(1, bytes / totalBytes));
+  return `${phase} ${bar}  ${bytesText(bytes)} of ${bytesText(totalBytes)}  ${rateText(bytes, seconds)}`;
+}
+
+/** A bar for a part of 1, and its percentage. */
+function barText(part: number): string {
   const filled = Math.round(part * BAR);
-  const percent = `${Math.floor(part * 100)} %`.padStart(5);
-  const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR - filled)}`;
-  return `${phase} ${bar} ${percent}  ${bytesText(bytes)} of ${bytesText(totalBytes)}  ${rateText(bytes, seconds)}`;
+  return `${'█'.repeat(filled)}${'░'.repeat(BAR - filled)} ${`${Math.floor(part * 100)} %`.padStart(5)}`;
 }
