@@ -3,6 +3,7 @@ import { appendCommand } from './commands/append.js';
 import { backupCommand } from './commands/backup.js';
 import { benchCommand } from './commands/bench.js';
 import { catCommand } from './commands/cat.js';
+import { completionCommand } from './commands/completion.js';
 import { explainCommand } from './commands/explain.js';
 import { exportCommand } from './commands/export.js';
 import { holdCommand } from './commands/hold.js';
@@ -39,4 +40,5 @@ export const COMMANDS: readonly RegisterCommand[] = [
   holdCommand,
   truncateCommand,
   benchCommand,
+  completionCommand,
 ];
