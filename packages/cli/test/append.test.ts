@@ -65,6 +65,7 @@ test('append refuses a log that is open, cores, and options that have no meaning
   await wal.close();
   await makeCores(at('cores'));
   expect((await cli(['append', at('cores')], { input: 'x' })).code).toBe(2);
+  expect((await cli(['append', join(at('cores'), 'core-0')], { input: 'x' })).code).toBe(2);
   await makeEncryptedLog(at('secret'), at('keys.json'));
   expect((await cli(['append', at('secret')], { input: 'x' })).code).toBe(6);
   expect((await cli(['append', at('secret'), '--key-file', at('keys.json')], { input: 'x' })).out).toBe('61\n');

@@ -71,6 +71,7 @@ test('repair salvages the logs of all cores together', async () => {
   expect(out).toMatch(/salvage +keeps \d+ entries .* loses LSN \d+ to \d+ of core 0/);
   expect((await cli(['repair', directory, '--mode', 'skip-corrupt'])).code).toBe(2);
   expect((await cli(['repair', directory, '--core', '0'])).code).toBe(2);
+  expect((await cli(['repair', join(directory, 'core-0')])).code).toBe(2);
   const done = await cli(['repair', directory, '--mode', 'salvage', '--apply']);
   expect(done.code).toBe(0);
   expect(done.out).toContain('what was taken out of it is in ');

@@ -1,29 +1,11 @@
-import {
-  appendFileSync,
-  copyFileSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
-import { basename, join } from 'node:path';
-import { crc32c } from '@walstack/codec';
+import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { SegmentedWal } from '@walstack/segmented';
 import { PortableWalWriter } from '@walstack/storage-io';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { cli, json, jsonLines } from './support/cli.js';
-import {
-  contentOf,
-  flipByte,
-  makeCores,
-  makeEncryptedLog,
-  makeLog,
-  removeSegment,
-  segmentsOf,
-} from './support/logs.js';
+import { contentOf, flipByte, makeCores, makeEncryptedLog, makeLog, segmentsOf } from './support/logs.js';
 
 test('verify finds a sound log sound, whole, encrypted without its key, and of cores', async () => {
   const directory = temporaryDirectory();
@@ -90,112 +72,6 @@ test('explain shows the frames around a damaged record, the proof, and what each
   const salvaged = await SegmentedWal.recover({ directory: log, recoveryMode: 'skip-corrupt' });
   expect(salvaged.holes).toEqual(modes[2].report.holes);
   expect(salvaged.records).toBe(modes[2].report.records);
-});
-
-describe('explain gives the reason for', () => {
-  type Damage = (log: string) => void | Promise<void>;
-  const rows: readonly [what: string, damage: Damage, code: string, reason: string | undefined, exit: number][] = [
-    ['a missing segment', (log) => removeSegment(log, 1), 'WAL_CORRUPT', 'missing-segment', 3],
-    [
-      'a damaged header',
-      (log) => writeFileSync(segmentsOf(log)[1] as string, Buffer.alloc(8192, 1)),
-      'WAL_CORRUPT',
-      'header',
-      3,
-    ],
-    [
-      'a renamed segment',
-      (log) => {
-        const last = segmentsOf(log).at(-1) as string;
-        renameSync(last, last.replace(/wal-\d{10}/, 'wal-0000000099'));
-      },
-      'WAL_CORRUPT',
-      'renamed-segment',
-      3,
-    ],
-    [
-      'a duplicated segment',
-      (log) => {
-        const path = segmentsOf(log)[1] as string;
-        copyFileSync(path, path.replace(/\d{20}\.seg$/, '00000000000000000999.seg'));
-      },
-      'WAL_CORRUPT',
-      'duplicated-segment',
-      3,
-    ],
-    [
-      'segments of two logs',
-      async (log) => {
-        const other = `${log}-other`;
-        await makeLog(other);
-        const path = segmentsOf(other)[1] as string;
-        copyFileSync(path, join(log, basename(path)));
-      },
-      'WAL_CORRUPT',
-      'other-log',
-      3,
-    ],
-    [
-      'a later version',
-      (log) => {
-        const path = segmentsOf(log).at(-1) as string;
-        const bytes = readFileSync(path);
-        bytes.writeUInt16LE(2, 8);
-        bytes.writeUInt32LE(crc32c(bytes.subarray(0, 124)), 124);
-        writeFileSync(path, bytes);
-      },
-      'WAL_UNSUPPORTED_VERSION',
-      undefined,
-      1,
-    ],
-    [
-      'an empty directory',
-      (log) => {
-        rmSync(log, { recursive: true });
-        mkdirSync(log);
-      },
-      'WAL_NOT_FOUND',
-      undefined,
-      4,
-    ],
-    [
-      'a file that is no log',
-      (log) => {
-        rmSync(log, { recursive: true });
-        writeFileSync(log, 'some text that is no frame\n'.repeat(100));
-      },
-      'WAL_BAD_HEADER',
-      undefined,
-      4,
-    ],
-  ];
-
-  for (const [what, damage, code, reason, exit] of rows) {
-    test(what, async () => {
-      const log = join(temporaryDirectory(), 'log');
-      await makeLog(log);
-      await damage(log);
-      const outcome = await cli(['explain', log, '--json']);
-      expect(json(outcome)).toMatchObject({ opens: false, error: reason === undefined ? { code } : { code, reason } });
-      expect(json(outcome).explanation).not.toBe('');
-      expect(outcome.code).toBe(exit);
-      expect((await cli(['explain', log])).code).toBe(exit);
-      expect((await cli(['verify', log])).code).toBe(exit);
-    });
-  }
-
-  test('a wrong key', async () => {
-    const directory = temporaryDirectory();
-    const at = (name: string): string => join(directory, name);
-    await makeEncryptedLog(at('log'), at('keys.json'));
-    writeFileSync(at('wrong.json'), JSON.stringify({ current: 1, keys: { 1: 'cd'.repeat(32) } }), { mode: 0o600 });
-    const outcome = await cli(['explain', at('log'), '--key-file', at('wrong.json'), '--json']);
-    expect(json(outcome)).toMatchObject({
-      opens: false,
-      error: { code: 'WAL_BAD_KEY', reason: 'wrong-key', keyId: 1 },
-    });
-    expect(outcome.code).toBe(6);
-  });
 });
 
 test('verify and explain refuse a file of frames with damage', async () => {

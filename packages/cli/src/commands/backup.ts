@@ -35,9 +35,11 @@ Examples:
 function sourceAt(log: string, { core }: ReadLogOptions): LogTarget {
   const target: Target = targetAt(log);
   if (core !== undefined) throw new UsageError('a core is not backed up without the others: --core has no meaning');
-  if (target.kind === 'log') return target;
+  if (target.kind === 'log' && target.coreId === undefined) return target;
   const [path, kind] =
-    target.kind === 'cores' ? [target.directory, 'a per-core log'] : [target.path, 'a file of frames'];
+    target.kind === 'frames'
+      ? [target.path, 'a file of frames']
+      : [target.directory, 'a per-core log, or the log of a core'];
   throw new UsageError(`${path} is ${kind}: close it, and copy it as a whole, as walstack restore does`);
 }
 

@@ -2,22 +2,25 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseSegmentFileName, WalError } from '@walstack/codec';
 import type { RecoveryReport } from '@walstack/segmented';
-import { readFrames } from '@walstack/storage-io';
 import type { Command } from 'commander';
 import type { Context } from '../context.js';
 import { exitCodeOf } from '../exit-codes.js';
 import { type FrameView, markName, readSegment, type Surroundings, surroundings } from '../log/frame-walk.js';
+import { isOpened } from '../log/locks.js';
 import { withReadonly } from '../log/open-log.js';
-import {
-  type FramesOptions,
-  framesOf,
-  type ReadLogOptions,
-  withFramesOptions,
-  withLogOptions,
-} from '../log/options.js';
-import { type Prognosis, prognosisOf, prognosisText, RECOVERY_MODES, reportJson } from '../log/prognosis.js';
+import { type FramesOptions, type ReadLogOptions, withFramesOptions, withLogOptions } from '../log/options.js';
 import { reasonText } from '../log/reasons.js';
-import { type LogTarget, logOf, logsOf, type Target, targetAt } from '../log/target.js';
+import { type Attempt, attemptJson, attemptOf, modesOf } from '../log/recovery.js';
+import { refusalText, reportJson } from '../log/recovery-text.js';
+import {
+  type CoresTarget,
+  type FramesTarget,
+  type LogTarget,
+  logOf,
+  logsOf,
+  type Target,
+  targetAt,
+} from '../log/target.js';
 import { errorJson } from '../output/error-json.js';
 import { countText } from '../output/units.js';
 
@@ -41,12 +44,14 @@ Examples:
 /** What is found out about one log. */
 interface Explanation {
   readonly path: string;
-  /** What opening it finds; `undefined` when it is refused. */
+  /** What opening it finds; `undefined` when it is refused, and of what is no log of its own. */
   readonly report?: RecoveryReport;
+  /** What opening it would do, where that is known by trying alone. */
+  readonly opening?: Attempt;
   readonly refusal?: WalError;
   /** The segment in which the place is, and what is around it. */
   readonly place?: Surroundings & { readonly path: string };
-  readonly modes: readonly Prognosis[];
+  readonly modes: readonly Attempt[];
 }
 
 async function explain(log: string, options: ReadLogOptions & FramesOptions, context: Context): Promise<void> {
@@ -58,10 +63,17 @@ async function explain(log: string, options: ReadLogOptions & FramesOptions, con
     await show({ path: refusal.path ?? log, refusal, modes: [] }, options, context);
     return;
   }
-  if (target.kind === 'frames') return await show(await explainFrames(target.path, options), options, context);
+  if (target.kind === 'frames') return await show(await explainWhole(target, options, context), options, context);
   const isWhole = options.core === undefined;
   const logs = isWhole ? logsOf(target, 'explain') : [logOf(target, options.core, 'explain')];
   for (const each of logs) await show(await explainLog(each, options, context), options, context);
+  if (target.kind !== 'cores' || !isWhole) return;
+  if (isOpened(target)) {
+    context.err.write('it is open in another process: what its cores have in common is not examined\n');
+    return;
+  }
+  // Only together the logs of the cores show what belongs to all of them.
+  await show(await explainWhole(target, options, context), options, context);
 }
 
 async function explainLog(target: LogTarget, options: ReadLogOptions, context: Context): Promise<Explanation> {
@@ -71,14 +83,16 @@ async function explainLog(target: LogTarget, options: ReadLogOptions, context: C
       report: wal.recovery,
       newest: wal.listSegments().at(-1)?.path,
     }));
+    // Reading finds no fault with a log that is refused for its key, or as the log of a core.
+    const { refusal } = isOpened(target) ? {} : await attemptOf(target, 'strict', options, context);
+    if (refusal !== undefined) return { path, report, refusal, modes: [] };
     const isWhole = report.cutBytes === 0 || newest === undefined;
     return { path, report, modes: [], ...(isWhole ? {} : placeIn(newest)) };
   } catch (refusal) {
     if (!WalError.is(refusal) || refusal.code === 'WAL_ABORTED') throw refusal;
     // Other refusals are no damage: salvage has nothing to do there.
     const isDamaged = refusal.code === 'WAL_CORRUPT';
-    const modes: Prognosis[] = [];
-    for (const mode of isDamaged ? RECOVERY_MODES : []) modes.push(await prognosisOf(target, mode, options, context));
+    const modes = isDamaged ? await attempts(target, options, context) : [];
     return { path, refusal, modes, ...(isDamaged ? placeIn(segmentOf(refusal, path)) : {}) };
   }
 }
@@ -99,14 +113,24 @@ function placeIn(path: string | undefined): Pick<Explanation, 'place'> {
   }
 }
 
-async function explainFrames(path: string, options: FramesOptions): Promise<Explanation> {
-  try {
-    for await (const { position } of readFrames(path, { ...framesOf(options), copy: false })) void position;
-    return { path, modes: [] };
-  } catch (refusal) {
-    if (!WalError.is(refusal)) throw refusal;
-    return { path, refusal, modes: [] };
-  }
+/** Explains what is opened as a whole: a per-core log, or a file of frames. */
+async function explainWhole(
+  target: CoresTarget | FramesTarget,
+  options: ReadLogOptions & FramesOptions,
+  context: Context,
+): Promise<Explanation> {
+  const path = target.kind === 'frames' ? target.path : target.directory;
+  const opening = await attemptOf(target, 'strict', options, context);
+  const { refusal } = opening;
+  if (refusal === undefined) return { path, opening, modes: [] };
+  const modes = refusal.code === 'WAL_CORRUPT' ? await attempts(target, options, context) : [];
+  return { path, refusal, modes };
+}
+
+async function attempts(target: Target, options: ReadLogOptions & FramesOptions, context: Context): Promise<Attempt[]> {
+  const made: Attempt[] = [];
+  for (const mode of modesOf(target)) made.push(await attemptOf(target, mode, options, context));
+  return made;
 }
 
 async function show(explanation: Explanation, { json }: ReadLogOptions, context: Context): Promise<void> {
@@ -116,33 +140,30 @@ async function show(explanation: Explanation, { json }: ReadLogOptions, context:
   for (const line of explanationLines(explanation, context)) await context.out.line(line);
 }
 
-const explanationJson = ({ path, report, refusal, place, modes }: Explanation): unknown => ({
+const explanationJson = ({ path, report, opening, refusal, place, modes }: Explanation): unknown => ({
   path,
   opens: refusal === undefined,
-  ...(report === undefined ? {} : { report }),
+  ...(report === undefined ? {} : { report: reportJson(report) }),
+  ...(opening?.recovered === undefined ? {} : { report: opening.recovered.report }),
   ...(refusal === undefined ? {} : { error: errorJson(refusal), explanation: reasonText(refusal) }),
   ...(place === undefined ? {} : { place }),
-  modes: modes.map((each) => ({
-    mode: each.mode,
-    opens: each.report !== undefined,
-    ...(each.report === undefined ? {} : { report: reportJson(each.report) }),
-    ...(each.refusal === undefined ? {} : { error: errorJson(each.refusal) }),
-  })),
+  modes: modes.map(attemptJson),
 });
 
 function explanationLines(explanation: Explanation, { paint }: Context): string[] {
-  const { path, report, refusal, place, modes } = explanation;
+  const { path, report, opening, refusal, place, modes } = explanation;
   const lines = [paint('bold', path)];
   if (refusal !== undefined) {
     const { code, reason, message } = refusal;
     lines.push(`  ${paint('red', 'refused')}: ${code}${reason === undefined ? '' : `, reason ${reason}`}`);
     lines.push(`  ${message}`, `  ${reasonText(refusal)}`.trimEnd());
-  } else if (report === undefined) {
-    lines.push('  can be read to its end; where the last bytes are the rest of a torn write, opening it cuts them');
-  } else lines.push(...openLines(report).map((line) => `  ${line}`));
+  } else if (report === undefined) lines.push(`  opens: ${opening?.recovered?.text}`);
+  else lines.push(...openLines(report).map((line) => `  ${line}`));
   if (place !== undefined) lines.push('', ...placeLines(place, refusal !== undefined).map((line) => `  ${line}`));
   if (modes.length > 0) lines.push('', '  what each recovery mode would do:');
-  for (const mode of modes) lines.push(`    ${mode.mode.padEnd(12)}  ${prognosisText(mode, refusal)}`);
+  for (const { mode, recovered, refusal: why } of modes) {
+    lines.push(`    ${mode.padEnd(12)}  ${recovered?.text ?? refusalText(why as WalError, refusal)}`);
+  }
   return lines;
 }
 

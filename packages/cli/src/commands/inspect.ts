@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import type { FollowerStats, SegmentedWal, SegmentMeta } from '@walstack/segmented';
 import { readFrames } from '@walstack/storage-io';
 import { type Command, Option } from 'commander';
@@ -60,7 +61,7 @@ async function inspect(target: Target, options: InspectOptions, context: Context
   for (const log of chosen) {
     await withReadonly(log, options, context, async (wal) => {
       const facts = await logFacts(wal);
-      const epochs = log.coreId === undefined ? undefined : await epochsOf(target.directory, log.coreId, options);
+      const epochs = log.coreId === undefined ? undefined : await epochsOf(dirname(log.directory), log.coreId, options);
       if (options.json) logs.push({ ...facts, ...(epochs === undefined ? {} : { core: log.coreId, ...epochs }) });
       else await showLog(facts, epochs === undefined ? [] : epochLines(log.coreId as number, epochs), context);
     });

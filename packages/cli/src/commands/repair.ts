@@ -1,15 +1,21 @@
-import { WalError } from '@walstack/codec';
+import type { WalError } from '@walstack/codec';
 import type { RecoveryMode } from '@walstack/segmented';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Context } from '../context.js';
 import { exitCodeOf, UsageError } from '../exit-codes.js';
 import { refuseOpened } from '../log/locks.js';
 import { integer, type ReadLogOptions, withFramesOptions, withLogOptions } from '../log/options.js';
-import { withOverlay } from '../log/overlay.js';
-import { RECOVERY_MODES, refusalText } from '../log/prognosis.js';
-import { type Attempt, modesOf, type RecoveryOptions, recoverTarget, type SalvageLsn } from '../log/recovery.js';
+import {
+  type Attempt,
+  attemptJson,
+  attemptOf,
+  modesOf,
+  type RecoveryOptions,
+  recoverTarget,
+  type SalvageLsn,
+} from '../log/recovery.js';
+import { RECOVERY_MODES, refusalText } from '../log/recovery-text.js';
 import { type Target, targetAt } from '../log/target.js';
-import { errorJson } from '../output/error-json.js';
 
 interface RepairOptions extends ReadLogOptions, RecoveryOptions {
   readonly mode?: RecoveryMode;
@@ -60,6 +66,9 @@ async function repair(target: Target, options: RepairOptions, context: Context):
   const { mode, apply, core } = options;
   const path = target.kind === 'frames' ? target.path : target.directory;
   if (core !== undefined) throw new UsageError('the logs of all cores are repaired together: --core has no meaning');
+  if (target.kind === 'log' && target.coreId !== undefined) {
+    throw new UsageError(`${path} is the log of a core: all logs of a per-core log are repaired together`);
+  }
   const modes = modesOf(target);
   if (mode !== undefined && !modes.includes(mode)) {
     const kind = target.kind === 'frames' ? 'a file of frames' : 'a per-core log';
@@ -73,21 +82,6 @@ async function repair(target: Target, options: RepairOptions, context: Context):
   await show(path, attempts, options, context);
 }
 
-/** What a recovery would do: with all changes in memory, the files stay as they are. */
-async function attemptOf(
-  target: Target,
-  mode: RecoveryMode,
-  options: RepairOptions,
-  context: Context,
-): Promise<Attempt> {
-  try {
-    return { mode, recovered: await withOverlay((io) => recoverTarget(target, mode, options, context, io)) };
-  } catch (refusal) {
-    if (!WalError.is(refusal) || refusal.code === 'WAL_ABORTED') throw refusal;
-    return { mode, refusal };
-  }
-}
-
 async function show(
   path: string,
   attempts: readonly Attempt[],
@@ -98,13 +92,7 @@ async function show(
   const [first] = attempts;
   if (first?.refusal !== undefined) context.exitCode = exitCodeOf(first.refusal);
   if (json) {
-    const modes = attempts.map(({ mode, recovered, refusal }) => ({
-      mode,
-      opens: refusal === undefined,
-      ...(recovered === undefined ? {} : { report: recovered.report }),
-      ...(refusal === undefined ? {} : { error: errorJson(refusal) }),
-    }));
-    await out.json({ path, applied: false, modes });
+    await out.json({ path, applied: false, modes: attempts.map(attemptJson) });
     return;
   }
   await out.line(paint('bold', path));

@@ -5,15 +5,19 @@ import type { Context } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { Progress } from '../output/progress.js';
 import { decodingOf, type KeyOptions } from './options.js';
-import { type CoresTarget, type Target, targetAt } from './target.js';
+import { type FramesTarget, type LogTarget, targetAt } from './target.js';
 
 /** The target of a command that writes: with `create` also a log that is not there yet. */
-export function writableTarget(log: string, create: boolean): Exclude<Target, CoresTarget> {
+export function writableTarget(log: string, create: boolean): LogTarget | FramesTarget {
   const path = resolve(log);
   if (create && !existsSync(path)) return { kind: 'log', directory: path };
   const target = targetAt(path);
-  if (target.kind !== 'cores') return target;
-  throw new UsageError(`${path} is a per-core log, which only its writers change: use @walstack/percore`);
+  if (target.kind === 'cores' || (target.kind === 'log' && target.coreId !== undefined)) {
+    throw new UsageError(
+      `${path} is a per-core log or a part of one, which only its writers change: use @walstack/percore`,
+    );
+  }
+  return target;
 }
 
 /** Opens a log for writing, as a program does that writes it: a torn tail is cut off. Closes it behind `use`, everything durable. */

@@ -1,4 +1,4 @@
-import type { WalError } from '@walstack/codec';
+import { WalError } from '@walstack/codec';
 import { PerCoreRecovery } from '@walstack/percore';
 import { type RecoveryMode, SegmentedWal } from '@walstack/segmented';
 import { PortableWalWriter, type StorageIo } from '@walstack/storage-io';
@@ -9,7 +9,8 @@ import { Progress } from '../output/progress.js';
 import { countText } from '../output/units.js';
 import { configOf } from './open-log.js';
 import { decodingOf, type FramesOptions, framesOf, type KeyOptions } from './options.js';
-import { cutText, lostText, RECOVERY_MODES, reportJson, reportText } from './prognosis.js';
+import { withOverlay } from './overlay.js';
+import { cutText, lostText, RECOVERY_MODES, reportJson, reportText } from './recovery-text.js';
 import type { CoresTarget, FramesTarget, LogTarget, Target } from './target.js';
 
 /** An LSN where a salvage needs one: of a per-core log with its core. */
@@ -139,9 +140,32 @@ async function recoverFrames({ path }: FramesTarget, { options, io }: Job): Prom
   };
 }
 
-/** What recovering in a mode would do, or has done. */
+/** What recovering in a mode would do. */
 export interface Attempt {
   readonly mode: RecoveryMode;
+  /** `undefined` when the mode refuses the log. */
   readonly recovered?: Recovered;
   readonly refusal?: WalError;
 }
+
+/** Recovers in a mode with all changes in memory: the files stay as they are. */
+export async function attemptOf(
+  target: Target,
+  mode: RecoveryMode,
+  options: RecoveryOptions,
+  context: Context,
+): Promise<Attempt> {
+  try {
+    return { mode, recovered: await withOverlay((io) => recoverTarget(target, mode, options, context, io)) };
+  } catch (refusal) {
+    if (!WalError.is(refusal) || refusal.code === 'WAL_ABORTED') throw refusal;
+    return { mode, refusal };
+  }
+}
+
+export const attemptJson = ({ mode, recovered, refusal }: Attempt): unknown => ({
+  mode,
+  opens: refusal === undefined,
+  ...(recovered === undefined ? {} : { report: recovered.report }),
+  ...(refusal === undefined ? {} : { error: errorJson(refusal) }),
+});

@@ -44,12 +44,18 @@ export function targetAt(given: string): Target {
   }
   const cores = names.filter(isCoreDirectoryName).sort();
   const hasSegments = names.some((name) => parseSegmentFileName(name) !== undefined);
-  if (cores.length === 0 || hasSegments) return { kind: 'log', directory: path };
+  if (cores.length === 0 || hasSegments) return logTarget(path);
   return {
     kind: 'cores',
     directory: path,
-    cores: cores.map((name) => ({ kind: 'log', directory: join(path, name), coreId: coreIdOf(name) })),
+    cores: cores.map((name) => logTarget(join(path, name))),
   };
+}
+
+/** A directory with a log, that of a core by its name. */
+function logTarget(directory: string): LogTarget {
+  const name = basename(directory);
+  return isCoreDirectoryName(name) ? { kind: 'log', directory, coreId: coreIdOf(name) } : { kind: 'log', directory };
 }
 
 const coreIdOf = (name: string): number => Number(/\d+$/.exec(name)?.[0]);
