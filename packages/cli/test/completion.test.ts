@@ -5,6 +5,13 @@ import { cli } from './support/cli.js';
 /** Whether a shell can be run here; its test is skipped where it cannot. */
 const has = (shell: string): boolean => spawnSync(shell, ['-c', 'exit 0']).status === 0;
 
+/** Runs a script in a shell. @returns what it prints */
+function printed(shell: string, options: readonly string[], script: string): string {
+  const { status, stdout, stderr } = spawnSync(shell, [...options, '-c', script], { encoding: 'utf8' });
+  expect([status, stderr]).toEqual([0, '']);
+  return stdout;
+}
+
 const scriptOf = async (shell: string): Promise<string> => (await cli(['completion', shell])).out;
 
 /** What completing the last word of a line offers in bash. */
@@ -17,9 +24,9 @@ COMP_WORDS=(${line})
 COMP_CWORD=${words.length}
 _walstack
 printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const { status, stdout, stderr } = spawnSync('bash', ['-c', script], { encoding: 'utf8' });
-  expect([status, stderr]).toEqual([0, '']);
-  return stdout.split('\n').filter((each) => each !== '');
+  return printed('bash', [], script)
+    .split('\n')
+    .filter((each) => each !== '');
 }
 
 test.skipIf(!has('bash'))('bash completes commands, options, and the words that they take', async () => {
@@ -48,9 +55,7 @@ ${await scriptOf('zsh')}
 words=(${line})
 CURRENT=${words.length + 1}
 _walstack`;
-    const { status, stdout, stderr } = spawnSync('zsh', ['-f', '-c', script], { encoding: 'utf8' });
-    expect([status, stderr]).toEqual([0, '']);
-    return stdout;
+    return printed('zsh', ['-f'], script);
   };
   expect(await inZsh('')).toMatch(/^inspect:.*\n(.*\n)*repair:/);
   expect(await inZsh('hold', '')).toMatch(/^list:.*\nset:.*\nrelease:/);
@@ -61,12 +66,10 @@ _walstack`;
 
 test.skipIf(!has('fish'))('fish completes them', async () => {
   const script = await scriptOf('fish');
-  const inFish = (line: string): string[] => {
-    const command = `${script}\ncomplete -C '${line}'`;
-    const { status, stdout, stderr } = spawnSync('fish', ['--no-config', '-c', command], { encoding: 'utf8' });
-    expect([status, stderr]).toEqual([0, '']);
-    return stdout.split('\n').map((each) => each.split('\t')[0] as string);
-  };
+  const inFish = (line: string): string[] =>
+    printed('fish', ['--no-config'], `${script}\ncomplete -C '${line}'`)
+      .split('\n')
+      .map((each) => each.split('\t')[0] as string);
   expect(inFish('walstack re')).toEqual(expect.arrayContaining(['repair', 'restore']));
   expect(inFish('walstack hold ')).toEqual(expect.arrayContaining(['list', 'set', 'release']));
   expect(inFish('walstack cat --format ')).toEqual(expect.arrayContaining(['line', 'json', 'utf8', 'hex']));
