@@ -1,7 +1,18 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
-const BENCHES = ['append', 'durable', 'replay', 'cold', 'log', 'percore', 'crowds', 'native', 'turns'] as const;
+const BENCHES = [
+  'append',
+  'durable',
+  'replay',
+  'cold',
+  'log',
+  'percore',
+  'crowds',
+  'native',
+  'turns',
+  'verify',
+] as const;
 
 export type Bench = (typeof BENCHES)[number];
 
@@ -12,7 +23,7 @@ export const HELP = `Measures walstack beside its yardsticks.
 
   --quick        fewer and shorter rounds: for a look, not for figures to hand on
   --rounds N     so many rounds, after one that does not count; default 7, with --quick 3
-  --mib N        MiB of the log that is read in "turns"; default 2048, with --quick 256
+  --mib N        MiB of the log that is read in "turns", default 2048, and in "verify", default 4096; with --quick 256
   --json FILE    write the results there as well, as an array of rows; where they come from stands beside it,
                  in FILE.about.json
   --no-peers     without the databases that walstack is measured beside; nothing is installed then
@@ -25,7 +36,7 @@ export interface Arguments {
   readonly quick: boolean;
   /** How often is measured, where not as often as usual. */
   readonly rounds: number | undefined;
-  /** MiB of the log of `turns`, where not as much as usual. */
+  /** MiB of the logs of `turns` and `verify`, where not as much as usual. */
   readonly mebibytes: number | undefined;
   /** Databases take part. */
   readonly peers: boolean;

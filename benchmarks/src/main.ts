@@ -9,6 +9,7 @@ import { native, nativeLeftOut } from './benches/native/native.js';
 import { percore } from './benches/percore/percore.js';
 import { replay } from './benches/replay/replay.js';
 import { turns } from './benches/turns/turns.js';
+import { verify } from './benches/verify/verify.js';
 import type { Case } from './case.js';
 import { type About, aboutPath, describe } from './machine/about.js';
 import { Scratch } from './machine/scratch.js';
@@ -37,6 +38,7 @@ const CASES: Record<Bench, (settings: Settings) => Case[]> = {
   crowds,
   native,
   turns,
+  verify,
 };
 
 /** Benches that measure the subjects; the others only measure parts of walstack. */
@@ -63,8 +65,8 @@ async function measureAll(given: Arguments): Promise<{ rows: Row[]; about: About
   const amounts = quick ? QUICK : FULL;
   const rounds = given.rounds ?? amounts.rounds;
   using scratch = new Scratch(data);
-  const turnBytes = mebibytes === undefined ? amounts.turnBytes : mebibytes * MEBIBYTE;
-  const settings = { ...amounts, rounds, turnBytes, ...(await takingPart(given)), scratch };
+  const sizes = mebibytes === undefined ? {} : { turnBytes: mebibytes * MEBIBYTE, verifyBytes: mebibytes * MEBIBYTE };
+  const settings = { ...amounts, ...sizes, rounds, ...(await takingPart(given)), scratch };
   const about = describe(scratch.path, quick, allSubjects(settings));
   const missing = ringLoopMissing(scratch.path);
   if (missing !== undefined) console.log(missing);

@@ -19,6 +19,8 @@ export interface Amounts {
   readonly memoryBytes: number;
   /** Bytes of the log that is read beside a timer in `turns`. */
   readonly turnBytes: number;
+  /** Bytes of the log that is verified in `verify`. */
+  readonly verifyBytes: number;
   /** Records that a new process appends or reads in `cold`. */
   readonly coldRecords: number;
   /** How often a log is opened for one commit. */
@@ -48,6 +50,7 @@ export const QUICK: Amounts = {
   crashedBytes: 32 * MEBIBYTE,
   memoryBytes: 128 * MEBIBYTE,
   turnBytes: 256 * MEBIBYTE,
+  verifyBytes: 256 * MEBIBYTE,
   coldRecords: 200_000,
   openings: 80,
   loneCommits: 500,
@@ -63,6 +66,7 @@ export const FULL: Amounts = {
   crashedBytes: 1024 * MEBIBYTE,
   memoryBytes: 4096 * MEBIBYTE,
   turnBytes: 2048 * MEBIBYTE,
+  verifyBytes: 4096 * MEBIBYTE,
   coldRecords: 2_000_000,
   openings: 800,
   loneCommits: 5000,

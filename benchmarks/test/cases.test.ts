@@ -13,6 +13,7 @@ import { native } from '../src/benches/native/native.js';
 import { percore, writerCounts } from '../src/benches/percore/percore.js';
 import { replay } from '../src/benches/replay/replay.js';
 import { turns } from '../src/benches/turns/turns.js';
+import { verify } from '../src/benches/verify/verify.js';
 import type { Case } from '../src/case.js';
 import { Scratch } from '../src/machine/scratch.js';
 import { ringLoopMissing, ringMissing } from '../src/ring/missing.js';
@@ -34,6 +35,7 @@ const AMOUNTS = {
   crashedBytes: 2e6,
   memoryBytes: 16 * 2 ** 20,
   turnBytes: 2 * 2 ** 20,
+  verifyBytes: 2 * 2 ** 20,
   coldRecords: 5000,
   openings: 3,
   loneCommits: 20,
@@ -194,6 +196,7 @@ test.each([
       }),
     ),
   ],
+  ['verify', verify, { 'verify MiB=2': ['walstack verify', ...scan] }],
 ])('%s measures every subject of every case, and leaves nothing behind', async (name, casesOf, expected) => {
   using scratch = new Scratch(folder());
   const settings: Settings = { ...AMOUNTS, subjects, nativeLoop: loop('native-loop'), fio: loop('fio'), scratch };

@@ -1,6 +1,3 @@
-import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { parseSegmentFileName } from '@walstack/codec';
 import { LogTail, replayDirectory } from '@walstack/mmap-reader';
 import { CoreWalWriter, PerCoreRecovery, PerCoreWalReader } from '@walstack/percore';
 import { createSyncFsStorageIo } from '@walstack/storage-io';
@@ -8,11 +5,7 @@ import { KeyRing, Wal, type WalOptions } from '@walstack/wal';
 import type { Case, Contestant, Figure } from '../../case.js';
 import { RECORD_BYTES } from '../../payloads/records.js';
 import type { Settings } from '../../settings.js';
-import { appendingTo } from '../../subjects/walstack.js';
-import { appendRange } from '../append/append.js';
-
-/** Bytes of a record in a log. */
-const FRAME_BYTES = RECORD_BYTES + 32;
+import { bytesOf, FRAME_BYTES, type LargeLog, makeLog, once } from './large-log.js';
 
 const MEBIBYTE = 2 ** 20;
 
@@ -48,12 +41,6 @@ class Gaps {
 function processorMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
-}
-
-/** A log that is read, and how many records it has. */
-interface LargeLog {
-  readonly path: string;
-  readonly records: number;
 }
 
 /** Reads everything. @returns how many records there were */
@@ -92,13 +79,6 @@ async function measured(make: () => Promise<LargeLog>, read: Reading) {
   const also = gaps.end();
   if (count !== log.records) throw new Error(`${count} records of ${log.records} were read`);
   return { value: (bytes * 1000) / elapsedMs, also };
-}
-
-/** The bytes of the segments in a directory and in those below it. */
-function bytesOf(path: string): number {
-  const names = readdirSync(path, { recursive: true, encoding: 'utf8' });
-  const segments = names.filter((name) => parseSegmentFileName(name.split('/').at(-1) ?? '') !== undefined);
-  return segments.reduce((sum, name) => sum + statSync(join(path, name)).size, 0);
 }
 
 const OPEN: WalOptions = { io: 'thread-pool', create: false };
@@ -207,15 +187,6 @@ const CORE_READERS: Readonly<Record<string, Reading>> = {
 
 const CORES = [0, 1];
 
-async function makeLog(path: string, bytes: number, options: WalOptions): Promise<LargeLog> {
-  const records = Math.ceil(bytes / FRAME_BYTES);
-  const wal = await Wal.open(path, { io: 'thread-pool', ...options });
-  const log = appendingTo(wal);
-  await appendRange(log, 1, records, RECORD_BYTES);
-  await log.close();
-  return { path, records };
-}
-
 async function makeCores(path: string, bytes: number): Promise<LargeLog> {
   const entries = Math.ceil(bytes / (2 * FRAME_BYTES));
   for (const coreId of CORES) {
@@ -227,12 +198,4 @@ async function makeCores(path: string, bytes: number): Promise<LargeLog> {
     await writer.close();
   }
   return { path, records: entries * CORES.length };
-}
-
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
 }
