@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SegmentedWal } from '@walstack/segmented';
 import { PortableWalWriter } from '@walstack/storage-io';
@@ -18,7 +18,17 @@ test('verify finds a sound log sound, whole, encrypted without its key, and of c
   expect(plain.bytes).toBeGreaterThanOrEqual(60 * 300);
   expect((await cli(['verify', at('encrypted'), '--decode', '--key-file', at('keys.json')])).code).toBe(0);
   expect((await cli(['verify', at('encrypted'), '--decode'])).code).toBe(6);
-  expect(jsonLines(await cli(['verify', at('cores'), '--json']))).toHaveLength(2);
+  const cores = jsonLines(await cli(['verify', at('cores'), '--json']));
+  expect(cores.map(({ path, ok }) => [path, ok])).toEqual([
+    [at('cores/core-0'), true],
+    [at('cores/core-1'), true],
+    [at('cores'), true],
+  ]);
+  // What belongs to all cores together.
+  rmSync(at('cores/core-1'), { recursive: true });
+  const lacking = await cli(['verify', at('cores')]);
+  expect(lacking.code).toBe(3);
+  expect(lacking.out).toContain('names core 1, whose log is missing');
 });
 
 test('verify and explain work beside a writer, and take no lock', async () => {

@@ -3,9 +3,10 @@ import type { RecoveryReport } from '@walstack/segmented';
 import type { Command } from 'commander';
 import type { Context } from '../context.js';
 import { ExitCode, exitCodeOf } from '../exit-codes.js';
+import { isOpened } from '../log/locks.js';
 import { type ReadLogOptions, withFramesOptions, withLogOptions } from '../log/options.js';
 import { logOf, logsOf, targetAt } from '../log/target.js';
-import { type Verdict, type VerifyOptions, verifyAll } from '../log/verification.js';
+import { type Verdict, type VerifyOptions, verifyAll, verifyTogether } from '../log/verification.js';
 import { errorJson } from '../output/error-json.js';
 import { rateText } from '../output/progress.js';
 import { bytesText, countText } from '../output/units.js';
@@ -36,7 +37,15 @@ async function verify(log: string, options: VerifyLogOptions, context: Context):
   const isWhole = options.core === undefined && target.kind !== 'frames';
   const targets =
     target.kind === 'frames' ? [target] : isWhole ? logsOf(target, 'verify') : [logOf(target, options.core, 'verify')];
-  for (const verdict of await verifyAll(targets, options, context)) {
+  const verdicts = await verifyAll(targets, options, context);
+  const isSound = verdicts.every(({ ok }) => ok);
+  if (target.kind === 'cores' && isWhole && isSound && !isOpened(target)) {
+    const together = await verifyTogether(target, options, context);
+    const lacksKey = WalError.is(together.failure) && together.failure.reason === 'missing-key';
+    if (lacksKey) context.err.write('without --key-file it is not verified that the cores belong together\n');
+    else verdicts.push(together);
+  }
+  for (const verdict of verdicts) {
     const { failure } = verdict;
     if (failure !== undefined) context.exitCode = Math.max(context.exitCode, exitCodeOf(failure));
     if (options.json) await context.out.json(verdictJson(verdict));
@@ -44,25 +53,28 @@ async function verify(log: string, options: VerifyLogOptions, context: Context):
   }
 }
 
-function verdictJson({ failure, report, seconds, bytes, ...rest }: Verdict): Record<string, unknown> {
+function verdictJson({ failure, report, recovered, seconds, bytes, ...rest }: Verdict): Record<string, unknown> {
   return {
     ...rest,
     bytes,
     seconds: Number(seconds.toFixed(3)),
     bytesPerSecond: Math.round(bytes / Math.max(seconds, 1e-3)),
     ...(report === undefined ? {} : { report }),
+    ...(recovered === undefined ? {} : { report: recovered.report }),
     ...(WalError.is(failure) ? { error: errorJson(failure) } : {}),
   };
 }
 
 function verdictLines(verdict: Verdict, { paint }: Context): string[] {
-  const { path, ok, bytes, seconds, report, frames, failure } = verdict;
+  const { path, ok, bytes, seconds, report, frames, recovered, failure } = verdict;
   const speed = `${bytesText(bytes)} in ${seconds.toFixed(2)} s, ${rateText(bytes, seconds)}`;
   if (!ok) {
     const error = failure as WalError;
     const what = exitCodeOf(error) === ExitCode.damaged ? 'damaged' : 'not verified';
     return [`${path}: ${paint('red', what)}`, `  ${error.code}: ${error.message}`, `  walstack explain ${path}`];
   }
+  if (recovered !== undefined)
+    return [`${path}: ${paint('green', 'sound')}, the cores belong together`, `  ${recovered.text}`];
   const lines = [`${path}: ${paint('green', 'sound')}, ${speed}`];
   if (frames !== undefined) return [...lines, `  ${countText(frames, 'frame')}`];
   const { records, firstLsn, lastLsn, segments, cutBytes, holes } = report as RecoveryReport;

@@ -6,7 +6,8 @@ import type { Context } from '../context.js';
 import { Progress } from '../output/progress.js';
 import { configOf } from './open-log.js';
 import { decodingOf, type FramesOptions, framesOf, type KeyOptions } from './options.js';
-import type { FramesTarget, LogTarget } from './target.js';
+import { attemptOf, type Recovered } from './recovery.js';
+import type { CoresTarget, FramesTarget, LogTarget } from './target.js';
 
 /** How logs are verified. */
 export interface VerifyOptions extends KeyOptions, FramesOptions {
@@ -22,6 +23,8 @@ export interface Verdict {
   readonly seconds: number;
   readonly report?: RecoveryReport;
   readonly frames?: number;
+  /** Of a per-core log as a whole: what recovering it keeps. */
+  readonly recovered?: Recovered;
   readonly failure?: unknown;
 }
 
@@ -42,6 +45,16 @@ export async function verifyAll(
     verdicts.push(verdict);
   }
   return verdicts;
+}
+
+/** Whether the logs of all cores belong together, once each by itself is sound. */
+export async function verifyTogether(target: CoresTarget, options: VerifyOptions, context: Context): Promise<Verdict> {
+  const begun = performance.now();
+  const { recovered, refusal } = await attemptOf(target, 'strict', options, context);
+  const seconds = (performance.now() - begun) / 1000;
+  const found = { path: target.directory, bytes: 0, seconds };
+  if (recovered === undefined) return { ...found, ok: false, failure: refusal };
+  return { ...found, ok: true, recovered };
 }
 
 async function verifyLog(target: LogTarget, options: VerifyOptions, context: Context): Promise<Verdict> {
