@@ -48,8 +48,9 @@ const textOf = async (stream) => {
  * @param {string} folder with the packages
  * @param {Record<string, string>} files names and texts, the program last
  * @param {NodeJS.ProcessEnv} env what is different from the environment of this process
+ * @param {AbortSignal} signal ends a program that does not end
  */
-export const runProgram = async (folder, files, env) => {
+export const runProgram = async (folder, files, env, signal) => {
   const directory = mkdtempSync(join(folder, 'program-'));
   for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
   const back = process.cwd();
@@ -61,6 +62,7 @@ export const runProgram = async (folder, files, env) => {
       execArgv: [],
       env: { ...process.env, TMPDIR: directory, TMP: directory, TEMP: directory, ...env },
     });
+    signal.addEventListener('abort', () => worker.terminate());
     let failure = '';
     worker.once('error', (error) => {
       failure = error.stack ?? String(error);

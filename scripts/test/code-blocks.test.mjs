@@ -52,9 +52,9 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** @param {CodeBlock} program @param {NodeJS.ProcessEnv} env */
-const holds = async (program, env) => {
-  const { exitCode, output, errors } = await runProgram(folder, filesOf(program), env);
+/** @param {CodeBlock} program @param {NodeJS.ProcessEnv} env @param {AbortSignal} signal */
+const holds = async (program, env, signal) => {
+  const { exitCode, output, errors } = await runProgram(folder, filesOf(program), env, signal);
   expect({ exitCode, errors: exitCode === 0 ? '' : errors }).toEqual({ exitCode: 0, errors: '' });
   if (program.output !== undefined) expect(output).toBe(program.output);
   // Its failed tests do not end a thread with another code.
@@ -67,14 +67,14 @@ describe('the programs in pages', () => {
   });
 
   for (const program of programs) {
-    test.skipIf(missingFor(program) !== undefined)(`${program.name} runs`, () => holds(program, {}));
+    test.skipIf(missingFor(program) !== undefined)(`${program.name} runs`, ({ signal }) => holds(program, {}, signal));
   }
 
   const withoutAddon = programs.filter(({ mark }) => !['needs the addon', 'needs io_uring'].includes(mark));
   describe.runIf(native.available)('without the addon', () => {
     for (const program of withoutAddon) {
-      test.skipIf(missingFor(program) !== undefined)(`${program.name} runs`, () =>
-        holds(program, { WALSTACK_NATIVE: '0' }),
+      test.skipIf(missingFor(program) !== undefined)(`${program.name} runs`, ({ signal }) =>
+        holds(program, { WALSTACK_NATIVE: '0' }, signal),
       );
     }
   });
