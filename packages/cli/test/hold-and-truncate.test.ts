@@ -71,6 +71,18 @@ test('truncate names the holds and the followers that keep something', async () 
   expect(out).not.toContain('--apply');
 });
 
+test('a log that was emptied shows its next LSN', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  await makeLog(log);
+  expect((await cli(['truncate', log, '--before', '61', '--apply'])).out).toContain(
+    'no record, and goes on with LSN 61',
+  );
+  for (const command of [['verify'], ['inspect'], ['explain'], ['hold', 'list']]) {
+    expect((await cli([...command, log])).out).toContain('LSN 61 is next');
+  }
+  expect((await cli(['append', log], { input: 'one' })).out).toBe('61\n');
+});
+
 test('truncate refuses an open log, wrong arguments, and LSNs that are not there', async () => {
   const directory = temporaryDirectory();
   const [log, cores] = [join(directory, 'log'), join(directory, 'cores')];

@@ -9,7 +9,7 @@ import { withReadonly } from '../log/open-log.js';
 import { type ReadLogOptions, withLogOptions } from '../log/options.js';
 import { type LogTarget, type Target, targetAt } from '../log/target.js';
 import { Progress } from '../output/progress.js';
-import { bytesText, countText } from '../output/units.js';
+import { bytesText, countText, lsnText } from '../output/units.js';
 
 /** Adds `walstack backup`. */
 export function backupCommand(program: Command, context: Context): void {
@@ -79,7 +79,7 @@ async function backUpOnce(
 async function show(report: BackupReport, { json }: ReadLogOptions, { out, paint }: Context): Promise<void> {
   if (json) return await out.json(report);
   const { directory, firstLsn, lastLsn, segments, bytes, copiedSegments, copiedBytes } = report;
-  const what = `LSN ${firstLsn} to ${lastLsn} in ${countText(segments, 'segment')}, ${bytesText(bytes)}`;
+  const what = `${lsnText(firstLsn, lastLsn)}, in ${countText(segments, 'segment')}, ${bytesText(bytes)}`;
   await out.line(`${directory}: ${paint('green', 'backed up')}, ${what}`);
   const copied =
     copiedSegments === 0

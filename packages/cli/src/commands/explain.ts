@@ -22,7 +22,7 @@ import {
   targetAt,
 } from '../log/target.js';
 import { errorJson } from '../output/error-json.js';
-import { countText } from '../output/units.js';
+import { countText, lsnText } from '../output/units.js';
 
 /** Adds `walstack explain`. */
 export function explainCommand(program: Command, context: Context): void {
@@ -168,7 +168,7 @@ function explanationLines(explanation: Explanation, { paint }: Context): string[
 }
 
 function openLines({ reason, records, firstLsn, lastLsn, cutBytes, holes }: RecoveryReport): string[] {
-  const what = `${countText(records, 'record')}, LSN ${firstLsn} to ${lastLsn}`;
+  const what = `${countText(records, 'record')}, ${lsnText(firstLsn, lastLsn)}`;
   const lost = holes.map((hole) => `LSN ${hole.firstLsn} to ${hole.lastLsn} are lost since a salvage: ${hole.reason}`);
   if (reason === 'clean') return [`opens: it was closed cleanly; ${what}`, ...lost];
   if (cutBytes === 0) {

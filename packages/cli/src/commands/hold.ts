@@ -6,7 +6,7 @@ import { withReadonly } from '../log/open-log.js';
 import { integer, type ReadLogOptions, withLogOptions } from '../log/options.js';
 import { logOf, logsOf, type Target, targetAt } from '../log/target.js';
 import { tableLines } from '../output/table.js';
-import { numberText } from '../output/units.js';
+import { lsnText, numberText } from '../output/units.js';
 
 /** Adds `walstack hold` with its three commands. */
 export function holdCommand(program: Command, context: Context): void {
@@ -45,7 +45,7 @@ async function list(target: Target, options: ReadLogOptions, context: Context): 
     await withReadonly(log, options, context, async ({ holds, firstLsn, lastLsn }) => {
       const { directory } = log;
       if (options.json) return await out.json({ directory, firstLsn, lastLsn, holds });
-      await out.line(`${paint('bold', directory)}: LSN ${firstLsn} to ${lastLsn}`);
+      await out.line(`${paint('bold', directory)}: ${lsnText(firstLsn, lastLsn)}`);
       const rows = Object.entries(holds).map(([name, lsn]) => [name, String(lsn), numberText(lastLsn + 1 - lsn)]);
       if (rows.length === 0) return await out.line('  no holds');
       const columns = [['hold'], ['from LSN', 'right'], ['records', 'right']] as const;

@@ -18,7 +18,7 @@ import {
 import { type FramesTarget, logOf, logsOf, type Target, targetAt } from '../log/target.js';
 import { hexLines } from '../output/record-text.js';
 import { type Column, fieldLines, tableLines } from '../output/table.js';
-import { ageText, bytesText, countText, numberText, timeText } from '../output/units.js';
+import { ageText, bytesText, countText, lsnText, numberText, timeText } from '../output/units.js';
 
 interface InspectOptions extends ReadLogOptions, FramesOptions {
   readonly segment?: number;
@@ -129,7 +129,7 @@ async function showLog(facts: LogFacts, more: readonly (readonly [string, string
   const cut = facts.cutBytes === 0 ? '' : `; opening it would cut ${countText(facts.cutBytes, 'byte')}`;
   const holds = Object.entries(facts.holds).map(([name, lsn]) => `${name} from ${numberText(lsn)}`);
   const fields = [
-    ['records', `${numberText(facts.records)}, LSN ${facts.firstLsn} to ${facts.lastLsn}`],
+    ['records', `${numberText(facts.records)}, ${lsnText(facts.firstLsn, facts.lastLsn)}`],
     ['durable', `proven up to LSN ${facts.provenDurableLsn}`],
     ['size', `${bytesText(facts.sizeBytes)} in ${countText(facts.segments.length, 'segment')}`],
     ['state', `${STATES[facts.state] ?? facts.state}${cut}`],

@@ -9,7 +9,7 @@ import { logOf, logsOf, targetAt } from '../log/target.js';
 import { type Verdict, type VerifyOptions, verifyAll, verifyTogether } from '../log/verification.js';
 import { errorJson } from '../output/error-json.js';
 import { rateText } from '../output/progress.js';
-import { bytesText, countText } from '../output/units.js';
+import { bytesText, countText, lsnText } from '../output/units.js';
 
 type VerifyLogOptions = ReadLogOptions & VerifyOptions;
 
@@ -78,7 +78,7 @@ function verdictLines(verdict: Verdict, { paint }: Context): string[] {
   const lines = [`${path}: ${paint('green', 'sound')}, ${speed}`];
   if (frames !== undefined) return [...lines, `  ${countText(frames, 'frame')}`];
   const { records, firstLsn, lastLsn, segments, cutBytes, holes } = report as RecoveryReport;
-  lines.push(`  ${countText(records, 'record')}, LSN ${firstLsn} to ${lastLsn}, in ${countText(segments, 'segment')}`);
+  lines.push(`  ${countText(records, 'record')}, ${lsnText(firstLsn, lastLsn)}, in ${countText(segments, 'segment')}`);
   if (cutBytes > 0) {
     lines.push(
       `  ${countText(cutBytes, 'byte')} behind them are a torn tail, or a group that is being written: nothing acknowledged`,

@@ -30,3 +30,7 @@ export const timeText = (ms: number): string => new Date(ms).toISOString();
 /** `n` of something, with its plural. */
 export const countText = (count: number, one: string, more = `${one}s`): string =>
   `${numberText(count)} ${count === 1 ? one : more}`;
+
+/** The LSNs of a log or a part of one; of an empty one that of its next record. */
+export const lsnText = (firstLsn: number, lastLsn: number): string =>
+  lastLsn < firstLsn ? `LSN ${firstLsn} is next` : `LSN ${firstLsn} to ${lastLsn}`;
