@@ -17,7 +17,8 @@ const mayImport = {
   percore: ['segmented', 'mmap-reader', 'storage-io', 'codec', 'native'],
   wal: ['percore', 'segmented', 'mmap-reader', 'storage-io', 'codec', 'native'],
   cli: ['wal', 'percore', 'segmented', 'mmap-reader', 'storage-io', 'codec', 'native'],
-  jetstream: ['wal', 'percore', 'segmented', 'mmap-reader', 'storage-io', 'codec', 'native'],
+  // Its binary is the command line with further commands.
+  jetstream: ['cli', 'wal', 'percore', 'segmented', 'mmap-reader', 'storage-io', 'codec', 'native'],
 };
 
 /**

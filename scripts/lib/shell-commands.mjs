@@ -63,6 +63,8 @@ export class ShellCommands {
         return this.#problemOfNode(args);
       case 'walstack':
         return this.#problemOfWalstack(args);
+      case 'walstack-jetstream':
+        return this.#problemOfWalstack(args, 'packages/jetstream/dist/main.js');
       default:
         return ofMachine.has(program) ? undefined : `there is no ${program}`;
     }
@@ -102,9 +104,8 @@ export class ShellCommands {
     return existsSync(join(this.#root, program)) ? this.#problemOfOptions(program, args) : `there is no ${program}`;
   }
 
-  /** @param {string[]} args */
-  #problemOfWalstack([command = '', ...args]) {
-    const program = 'packages/cli/dist/main.js';
+  /** @param {string[]} args @param {string} [program] */
+  #problemOfWalstack([command = '', ...args], program = 'packages/cli/dist/main.js') {
     if (command.startsWith('-')) return this.#problemOfOptions(program, [command, ...args]);
     const known = new RegExp(`^ {2}${command} `, 'm').test(this.#helpOf(program, []));
     return known ? this.#problemOfOptions(program, args, [command]) : `there is no walstack ${command}`;

@@ -42,9 +42,7 @@ export async function run(
 /** The program with its commands. */
 function programOf(context: Context, commands: readonly RegisterCommand[]): Command {
   const program = new Command('walstack')
-    .description(
-      'Looks into write-ahead logs, verifies, explains and repairs them, backs them up, fills, exports and truncates them.',
-    )
+    .description('Looks into write-ahead logs, verifies, explains and repairs them, and backs them up.')
     .version(version())
     .exitOverride()
     .configureOutput({

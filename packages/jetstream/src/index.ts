@@ -10,7 +10,12 @@
  * @packageDocumentation
  */
 
+export { type CompareCoresOptions, type CompareCoresReport, compareCores } from './cores/compare-cores.js';
+export type { CoresStreamOptions } from './cores/cores-options.js';
+export { type CoresShipOptions, CoresShipper, type CoresShipStats } from './cores/cores-shipper.js';
+export { type RestoreCoresOptions, type RestoreCoresReport, restoreCores } from './cores/restore-cores.js';
 export type { LogStreamOptions } from './options.js';
+export { LogReplica, type ReplicaOptions, type ReplicaState } from './replica/log-replica.js';
 export { type CompareOptions, type CompareReport, compareLog } from './restore/compare-log.js';
 export { type RestoreOptions, type RestoreReport, restoreLog } from './restore/restore-log.js';
 export { LogShipper, type ShipStats } from './ship/log-shipper.js';

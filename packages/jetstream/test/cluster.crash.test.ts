@@ -1,9 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import process from 'node:process';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { connect } from '@nats-io/transport-node';
 import { compareLog, LogShipper, type ShipOptions } from '@walstack/jetstream';
 import { Wal } from '@walstack/wal';
@@ -11,28 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { commitMany, expectReplicated, storedRecords, until, withManager } from './support/logs.js';
 import { type NatsServer, startCluster, withoutServer } from './support/nats-servers.js';
-
-const CHILD = fileURLToPath(new URL('support/writer-child.mjs', import.meta.url));
-
-/** A process that commits and ships until it is killed. */
-class Writer {
-  readonly #child: ChildProcess;
-  committed = 0;
-  replicated = 0;
-
-  constructor(directory: string, options: ShipOptions) {
-    this.#child = spawn(process.execPath, [CHILD, directory, JSON.stringify(options)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const lines = createInterface({ input: this.#child.stdout as NodeJS.ReadableStream });
-    lines.on('line', (line) => Object.assign(this, JSON.parse(line)));
-  }
-
-  async kill(): Promise<void> {
-    this.#child.kill('SIGKILL');
-    await once(this.#child, 'exit');
-  }
-}
+import { Writer } from './support/writer.js';
 
 /** The native addon has no part in it: once is enough where the tests run a second time without it. */
 const isRepeated = process.env['WALSTACK_NATIVE'] === '0';

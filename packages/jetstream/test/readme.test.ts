@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { optionRows } from '../../../harness/test-kit/option-rows.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { STREAM_OPTIONS } from '../src/options.js';
+import { REPLICA_OPTIONS } from '../src/replica/log-replica.js';
 import { RESTORE_OPTIONS } from '../src/restore/restore-log.js';
 import { SHIP_OPTIONS } from '../src/ship/ship-options.js';
 import { NatsServer, withoutServer } from './support/nats-servers.js';
@@ -38,7 +39,7 @@ describe('the README', () => {
   });
 
   test('has each option once, and no other', () => {
-    const options = [...STREAM_OPTIONS, ...SHIP_OPTIONS, ...RESTORE_OPTIONS];
+    const options = [...STREAM_OPTIONS, ...SHIP_OPTIONS, ...RESTORE_OPTIONS, ...REPLICA_OPTIONS];
     expect(
       optionRows(readme)
         .flatMap(({ names }) => names)

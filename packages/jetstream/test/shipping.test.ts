@@ -33,6 +33,8 @@ describe.skipIf(withoutServer !== undefined)('shipping', () => {
     log: `log${++logs}`,
     create: { duplicate_window: 60_000_000_000 },
     retryMs: 100,
+    // On a busy machine an acknowledgement takes long: one that does not come in time is not counted.
+    timeoutMs: 60_000,
   });
   const streamOf = ({ connection, log }: ShipOptions) => ({ connection, log });
   const openLog = async (options = {}, directory = join(temporaryDirectory(), 'log')): Promise<Wal> => {

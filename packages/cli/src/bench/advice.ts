@@ -87,19 +87,8 @@ function commitAdvice(commits: readonly Commits[], callers: number, what: string
     other === undefined
       ? ''
       : `; ${isTie ? 'about as many' : 'the best'} on ${other.backend}: ${numberText(other.perSecond)}`;
-  const blocking = commits
-    .filter((each) => each.callers === callers && each.backend === 'sync-fs')
-    .sort((a, b) => b.perSecond - a.perSecond)
-    .find((each) => isClearly(best.perSecond, each.perSecond));
-  const alone =
-    blocking === undefined
-      ? []
-      : [
-          `  In a program that does nothing else meanwhile, sync-fs makes ${numberText(blocking.perSecond)}: it blocks its thread.`,
-        ];
   return [
     `${what}: ${best.backend} with ${chosen} fits, ${numberText(rate.perSecond)} commits per second, ${durationText(rate.latencies.medianUs)} each in the middle${against}.`,
-    ...alone,
   ];
 }
 

@@ -1,6 +1,5 @@
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { WalError } from '@walstack/codec';
 import { PortableWalWriter } from '@walstack/storage-io';
 import { type Command, Option } from 'commander';
 import type { Context } from '../context.js';
@@ -86,9 +85,6 @@ async function importInto(
     await run.report(context.signal.aborted);
   } catch (error) {
     await run.report(true);
-    if (WalError.is(error) && error.reason === 'outcome-unknown') {
-      context.err.write('records behind these may be in the log as well: inspect shows its last LSN\n');
-    }
     throw error;
   } finally {
     if (file !== undefined) source.destroy();

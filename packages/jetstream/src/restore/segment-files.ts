@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -27,18 +28,43 @@ interface OpenSegment {
   nextLsn: Lsn;
 }
 
+/** Up to where a log is written. */
+export interface SegmentPlace {
+  readonly segment: number;
+  /** Behind the last frame of that segment. */
+  readonly end: number;
+  readonly nextLsn: Lsn;
+}
+
 /** Writes the segment files of a log, each frame where it was in the original. */
 export class SegmentFiles {
   readonly #directory: string;
+  /** Whether the files are those of a log that is read meanwhile, and may be there from before. */
+  readonly #isReplica: boolean;
+  #hasNewFile = false;
   readonly #headers: SegmentHeader[] = [];
   #open: OpenSegment | undefined;
   #gathered: Uint8Array[] = [];
   #gatheredAt = 0;
   #gatheredBytes = 0;
 
-  /** @param directory - an empty one */
-  constructor(directory: string) {
+  /** @param directory - an empty one, but for a replica */
+  constructor(directory: string, isReplica = false) {
     this.#directory = directory;
+    this.#isReplica = isReplica;
+  }
+
+  /**
+   * Goes on in files that are there.
+   *
+   * @param headers - of the segments, in order; the last one is the one that is open
+   */
+  async resume(headers: readonly SegmentHeader[], { end, nextLsn }: SegmentPlace): Promise<void> {
+    this.#headers.push(...headers);
+    const header = headers.at(-1) as SegmentHeader;
+    const file = await open(this.#pathOf(header), 'r+');
+    this.#open = { header, file, end, records: 0, batch: undefined, nextLsn };
+    this.#gatheredAt = end;
   }
 
   /** The LSN behind the last record. */
@@ -52,8 +78,15 @@ export class SegmentFiles {
     while ((this.#headers.at(-1)?.firstLsn ?? 0) >= header.firstLsn) {
       await rm(this.#pathOf(this.#headers.pop() as SegmentHeader));
     }
-    const file = await open(this.#pathOf(header), 'wx', FILE_MODE_DEFAULT);
+    const path = this.#pathOf(header);
+    // What a replica writes again, after a crash, are the same bytes.
+    const flags = this.#isReplica ? constants.O_RDWR | constants.O_CREAT : 'wx';
+    const file = await open(path, flags, FILE_MODE_DEFAULT);
+    this.#hasNewFile = true;
     this.#headers.push(header);
+    if (this.#isReplica && this.#headers.length === 1 && header.predecessor !== undefined) {
+      await this.#writeCheckpoint(header);
+    }
     const block = new Uint8Array(header.blockBytes);
     encodeSegmentHeader(block, header);
     this.#open = { header, file, end: header.blockBytes, records: 0, batch: undefined, nextLsn: header.firstLsn };
@@ -98,6 +131,22 @@ export class SegmentFiles {
     return { firstLsn, lastLsn: (last?.nextLsn ?? firstLsn) - 1, segments: this.#headers.length };
   }
 
+  /** Hands everything that was added to the operating system. */
+  async flush(): Promise<void> {
+    if (this.#open !== undefined && this.#gatheredBytes > 0) await this.#write(this.#open);
+  }
+
+  /** Makes everything that was added durable. @returns up to where; `undefined` before the first segment */
+  async sync(): Promise<SegmentPlace | undefined> {
+    const segment = this.#open;
+    if (segment === undefined) return undefined;
+    await this.flush();
+    await segment.file.sync();
+    if (this.#hasNewFile) await syncDirectory(this.#directory);
+    this.#hasNewFile = false;
+    return { segment: segment.header.number, end: segment.end, nextLsn: segment.nextLsn };
+  }
+
   /** Closes the open file. */
   async close(): Promise<void> {
     await this.#open?.file.close();
@@ -107,7 +156,11 @@ export class SegmentFiles {
   /** The log begins with this segment, though the segment names one before. */
   async #writeCheckpoint({ logId, number }: SegmentHeader): Promise<void> {
     const bytes = encodeCheckpoint({ logId, firstSegment: number, checkpointLsn: 0, holds: {} });
-    const file = await open(join(this.#directory, FileName.checkpoint), 'wx', FILE_MODE_DEFAULT);
+    const file = await open(
+      join(this.#directory, FileName.checkpoint),
+      this.#isReplica ? 'w' : 'wx',
+      FILE_MODE_DEFAULT,
+    );
     try {
       await file.writeFile(bytes);
       await file.sync();

@@ -11,26 +11,27 @@ import {
 import type { StreamMessage } from '../stream/stream-messages.js';
 
 /** A segment of a log, or a record of it, as a stream has it. */
-export type LogMessage = (SegmentMessage | RecordMessage) & { readonly sequence: number };
+export type LogMessage = (SegmentMessage | RecordMessage) & Pick<StreamMessage, 'sequence' | 'last'>;
 
 /**
  * Reads the messages of a stream as those of one log, in order: every checksum is right, and every LSN follows the one before. The
  * header of a segment goes back to an earlier LSN where the log was cut: what follows is in place of what was before.
  *
+ * @param before - what was read before these messages: nothing, when it is left out
  * @throws `WAL_CORRUPT` for anything else
  */
 export async function* logMessages(
   messages: AsyncIterable<StreamMessage>,
+  before?: { readonly header: SegmentHeader; readonly nextLsn: Lsn },
 ): AsyncGenerator<LogMessage, void, undefined> {
-  let header: SegmentHeader | undefined;
-  let nextLsn: Lsn | undefined;
-  for await (const { sequence, where, bytes } of messages) {
+  let { header, nextLsn }: { header?: SegmentHeader; nextLsn?: Lsn } = before ?? {};
+  for await (const { sequence, where, bytes, last } of messages) {
     if (isSegmentMessage(bytes)) {
       const message = decodeSegmentMessage(bytes, where);
       checkSegment(message.header, header, nextLsn, where);
       header = message.header;
       nextLsn = header.firstLsn;
-      yield { ...message, sequence };
+      yield { ...message, sequence, last };
       continue;
     }
     // A stream whose first messages were removed begins with the first segment that it has whole.
@@ -40,7 +41,7 @@ export async function* logMessages(
     if (record.lsn !== nextLsn)
       throw damaged(where, 'order', `it has LSN ${record.lsn} where ${nextLsn} has to follow`);
     nextLsn++;
-    yield { ...record, sequence };
+    yield { ...record, sequence, last };
   }
 }
 

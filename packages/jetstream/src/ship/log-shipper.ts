@@ -3,7 +3,9 @@ import { type Lsn, WalError, type WalErrorCode } from '@walstack/codec';
 import { checkInteger, checkOptions, notConstructible } from '@walstack/codec/internal';
 import type { StoredRecord } from '@walstack/mmap-reader/internal';
 import { callListener, checkSignal } from '@walstack/storage-io/internal';
+import { PublishedRecords } from './published-records.js';
 import { ReplicatedWaiters } from './replicated-waiters.js';
+import { Retries } from './retries.js';
 import { checkShip, type ShipOptions, type ShipSettings, type ShipState } from './ship-options.js';
 import { ShipSession, SourceError } from './ship-session.js';
 import { type OpenLog, type Source, sourceOf } from './source.js';
@@ -35,9 +37,6 @@ export interface ShipStats {
 /** With these errors of the stream trying again would not help. */
 const FINAL: ReadonlySet<WalErrorCode> = new Set<WalErrorCode>(['WAL_FENCED', 'WAL_CORRUPT', 'WAL_TRUNCATED']);
 
-/** The time before the first attempt after a failure, in milliseconds. */
-const RETRY_MS = 100;
-
 /** How often it looks whether the log keeps what is not replicated, in milliseconds. */
 const HOLD_LOOK_MS = 5;
 
@@ -54,8 +53,9 @@ const HOLD_LOOK_MS = 5;
 export class LogShipper {
   readonly #source: Source;
   readonly #settings: ShipSettings;
-  readonly #waiters = new ReplicatedWaiters();
+  readonly #waiters: ReplicatedWaiters;
   readonly #closing = new AbortController();
+  readonly #retries: Retries;
   readonly #running: Promise<void>;
   #session: ShipSession | undefined;
   #state: ShipState = 'connecting';
@@ -67,16 +67,16 @@ export class LogShipper {
   #bytes = 0;
   /** The position in the log behind what is replicated. */
   #storedEnd: { readonly position: number; readonly blockBytes: number } | undefined;
-  #retryMs = RETRY_MS;
-  /** Records that may be the last one of the stream: the one that was stored last, and those published since. */
-  readonly #own = new Map<Lsn, Uint8Array>();
-  /** Where the log was cut since what it has published: the first LSN that is another record now. */
-  #cutAt: Lsn | undefined;
+  readonly #published = new PublishedRecords();
+  /** The segment of the last record that is replicated. */
+  #replicatedSegment = 0;
 
   private constructor(source: Source, settings: ShipSettings) {
     if (settings === undefined) throw notConstructible('LogShipper', 'use LogShipper.start(log, options)');
     this.#source = source;
     this.#settings = settings;
+    this.#waiters = new ReplicatedWaiters(source.segmentOf);
+    this.#retries = new Retries(settings.retryMs, this.#closing.signal);
     this.#running = this.#run();
   }
 
@@ -111,19 +111,36 @@ export class LogShipper {
    * Waits until a record and all before it are stored by a quorum of the servers of the stream. In a log of this process the record
    * is made durable first. It waits for as long as the servers cannot be reached.
    *
+   * ```ts
+   * const lsn = await shipper.replicated(wal.commit('order 17 paid')); // durable here, and on a quorum of the cluster
+   * ```
+   *
+   * @param record - its LSN, or the result of `commit` or `commitBatch` that will be
+   * @returns the LSN
    * @param options - `signal`: ends the waiting and nothing else
-   * @throws `WAL_RANGE` for a record that an open log does not have, `WAL_FENCED`, `WAL_CLOSED`, `WAL_ABORTED`, why the log cannot be
-   * read
+   * @throws what `record` rejects with, `WAL_RANGE` for a record that an open log does not have, `WAL_TRUNCATED` when it is cut off meanwhile, `WAL_FENCED`,
+   * `WAL_CLOSED`, `WAL_ABORTED`, why the log cannot be read
    */
-  async replicated(lsn: Lsn, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  async replicated(record: Lsn | PromiseLike<Lsn>, options: { readonly signal?: AbortSignal } = {}): Promise<Lsn> {
     const { signal } = checkOptions('options', options, ['signal']);
     checkSignal(signal);
-    if (checkInteger('lsn', lsn) <= this.#replicatedLsn) return;
+    const lsn = typeof record === 'number' ? record : await record;
+    await this.#replicated(lsn, signal);
+    return lsn;
+  }
+
+  async #replicated(lsn: Lsn, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#isReplicated(checkInteger('lsn', lsn))) return;
     await this.#source.durable(lsn, signal);
-    if (lsn <= this.#replicatedLsn) return;
+    if (this.#isReplicated(lsn)) return;
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#closing.signal.aborted) throw this.#closed();
     await this.#waiters.wait(lsn, signal);
+  }
+
+  /** Also where the log was cut since: then another record has the LSN. */
+  #isReplicated(lsn: Lsn): boolean {
+    return lsn <= this.#replicatedLsn && (this.#source.segmentOf(lsn) ?? 0) <= this.#replicatedSegment;
   }
 
   /** Counters and positions. */
@@ -218,13 +235,15 @@ export class LogShipper {
     const recordsBefore = this.#records;
     this.#session = new ShipSession(this.#source, this.#settings, {
       began: () => this.#enter('shipping', undefined),
-      publishing: (record) => this.#publishing(record),
+      begunEmpty: (nextLsn) => {
+        this.#replicatedLsn = Math.max(this.#replicatedLsn, nextLsn - 1);
+      },
       stored: (record, isPublished) => this.#stored(record, isPublished),
     });
     // It may have been closed meanwhile.
     if (this.#closing.signal.aborted) return;
     try {
-      await this.#session.run(this.#cutAt, (lsn, bytes) => this.#isOwn(lsn, bytes));
+      await this.#session.run(this.#published);
     } catch (error) {
       await this.#recover(error, this.#records > recordsBefore);
     }
@@ -235,29 +254,20 @@ export class LogShipper {
       const { reason } = error;
       // The log was closed in order.
       if (WalError.is(reason, 'WAL_CLOSED')) return this.#closing.abort();
-      if (!WalError.is(reason, 'WAL_TRUNCATED') || reason.reason !== 'cut-back') throw reason;
-      this.#cutAt = Math.min(reason.lsn ?? 1, this.#cutAt ?? Number.MAX_SAFE_INTEGER);
-      return;
+      // The next attempt finds where the log was cut.
+      if (WalError.is(reason, 'WAL_TRUNCATED') && reason.reason === 'cut-back') return;
+      throw reason;
     }
     if (WalError.is(error) && FINAL.has(error.code)) throw error;
     this.#lastError = error as Error;
-    if (hasProgress) this.#retryMs = RETRY_MS;
+    if (hasProgress) this.#retries.reset();
     this.#enter('waiting', this.#lastError);
-    await delay(this.#retryMs, undefined, { signal: this.#closing.signal }).catch(() => {});
-    this.#retryMs = Math.min(this.#retryMs * 2, this.#settings.retryMs);
-  }
-
-  #publishing(record: StoredRecord): void {
-    this.#own.set(record.lsn, record.bytes);
+    await this.#retries.wait();
   }
 
   #stored(record: StoredRecord, isPublished: boolean): void {
     const { lsn } = record;
-    for (const each of this.#own.keys()) {
-      if (each >= lsn) break;
-      this.#own.delete(each);
-    }
-    this.#cutAt = undefined;
+    this.#published.stored(record);
     this.#lastError = undefined;
     this.#storedEnd = { position: endOf(record), blockBytes: record.segment.blockBytes };
     if (isPublished) {
@@ -265,12 +275,8 @@ export class LogShipper {
       this.#bytes += record.bytes.length;
     }
     this.#replicatedLsn = lsn;
-    this.#waiters.reached(lsn);
-  }
-
-  #isOwn(lsn: Lsn, bytes: Uint8Array): boolean {
-    const own = this.#own.get(lsn);
-    return own !== undefined && Buffer.compare(own, bytes) === 0;
+    this.#replicatedSegment = record.segment.number;
+    this.#waiters.reached(lsn, record.segment.number);
   }
 
   #enter(state: ShipState, error: Error | undefined): void {

@@ -1,3 +1,4 @@
+import { WalError } from '@walstack/codec';
 import type { LogStream, Outgoing } from '../stream/log-stream.js';
 
 /**
@@ -88,7 +89,14 @@ export class PublishWindow {
       await before;
       // The server knows the message from before: it is somewhere else in the stream.
       if (got !== sequence)
-        throw new Error(`message ${sequence} of the stream ${this.#stream.name} is its message ${got}`);
+        throw new WalError(
+          'WAL_STATE',
+          `message ${sequence} of the stream ${this.#stream.name} is its message ${got}`,
+          {
+            path: this.#stream.name,
+            reason: 'sequence',
+          },
+        );
       if (this.#error === undefined) stored(sequence);
     } catch (error) {
       // Nothing more is published at once; what is stored is reported before the error.

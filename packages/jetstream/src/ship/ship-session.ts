@@ -1,10 +1,11 @@
-import { type Lsn, WalError } from '@walstack/codec';
+import { type Lsn, type SegmentHeader, WalError } from '@walstack/codec';
 import type { StoredRecord } from '@walstack/mmap-reader/internal';
 import type { FollowFrom, WalFollower } from '@walstack/wal';
 import { fenced } from '../options.js';
 import { LogStream, type StreamEnd } from '../stream/log-stream.js';
 import { streamError } from '../stream/stream-errors.js';
 import { PublishWindow } from './publish-window.js';
+import type { PublishedRecords } from './published-records.js';
 import type { ShipSettings } from './ship-options.js';
 import { Shipping } from './shipping.js';
 import type { Source } from './source.js';
@@ -16,8 +17,8 @@ const BATCH = 256;
 export interface SessionListener {
   /** The stream ends where the log does, or can go on from there. */
   readonly began: () => void;
-  /** A record is about to be published. */
-  readonly publishing: (record: StoredRecord) => void;
+  /** The stream has where the log goes on, which has no record any more. */
+  readonly begunEmpty: (nextLsn: Lsn) => void;
   /** A record, and all before it, are stored in the stream, and may have been before. */
   readonly stored: (record: StoredRecord, isPublished: boolean) => void;
 }
@@ -62,11 +63,10 @@ export class ShipSession {
   }
 
   /**
-   * @param cutAt - where the log was cut since it was shipped: the first LSN that is other than before; `undefined` when it was not
-   * @param isOwn - whether a record is one that was published before the cut
+   * @param published - what may be the last record of the stream, without another writer
    * @throws why it has ended: a {@link SourceError}, or what the stream refuses; nothing when it was stopped
    */
-  async run(cutAt: Lsn | undefined, isOwn: (lsn: Lsn, bytes: Uint8Array) => boolean): Promise<void> {
+  async run(published: PublishedRecords): Promise<void> {
     const { stream: asked, create } = this.#settings;
     const stream = await LogStream.open(asked, create);
     const lost = (error: unknown): void => this.#fail(error ?? new Error('the connection was closed'));
@@ -77,7 +77,7 @@ export class ShipSession {
       const { inFlightMax, inFlightBytesMax } = this.#settings;
       const limits = { messages: inFlightMax, bytes: inFlightBytesMax };
       this.#window = new PublishWindow(stream, end.sequence, limits, (error) => this.#fail(error));
-      await this.#ship(stream, this.#window, end, cutAt, isOwn);
+      await this.#ship(stream, this.#window, end, published);
     } catch (error) {
       this.#fail(error);
     } finally {
@@ -91,18 +91,10 @@ export class ShipSession {
     throw reason instanceof SourceError ? reason : streamError(reason, asked.stream, 'shipping');
   }
 
-  async #ship(
-    stream: LogStream,
-    window: PublishWindow,
-    end: StreamEnd,
-    cutAt: Lsn | undefined,
-    isOwn: (lsn: Lsn, bytes: Uint8Array) => boolean,
-  ): Promise<void> {
+  async #ship(stream: LogStream, window: PublishWindow, end: StreamEnd, published: PublishedRecords): Promise<void> {
     const { record: last } = end;
-    const isCut = cutAt !== undefined && last !== undefined && cutAt <= last.lsn;
-    if (isCut && !isOwn(last.lsn, last.frame.bytes)) {
-      throw fenced(stream.name, 'other-writer', 'has a record that another writer has published', last.lsn);
-    }
+    const cutAt = this.#cutAt(end, published);
+    const isCut = cutAt !== undefined;
     const durableLsn = this.#source.durableLsn();
     const lastLsn = end.cutTo === undefined ? (last?.lsn ?? 0) : end.cutTo - 1;
     if (!isCut && durableLsn !== undefined && lastLsn > durableLsn) {
@@ -112,10 +104,38 @@ export class ShipSession {
       this.#stored(record, isPublished),
     );
     this.#listener.began();
-    await this.#follow(isCut ? cutAt : (end.cutTo ?? last?.lsn ?? 'first'), last?.lsn, shipping);
+    const empty = last === undefined ? await this.#emptySegment() : undefined;
+    if (empty !== undefined) await shipping.begin(empty, () => this.#listener.begunEmpty(empty.firstLsn));
+    try {
+      await this.#follow(cutAt ?? end.cutTo ?? last?.lsn ?? 'first', last?.lsn, shipping, published);
+    } catch (error) {
+      // The log may have been cut since it was compared.
+      if (isCut || !WalError.is(error, 'WAL_FENCED') || this.#cutAt(end, published) === undefined) throw error;
+      throw new SourceError(new WalError('WAL_TRUNCATED', 'the log was cut', { reason: 'cut-back' }, { cause: error }));
+    }
   }
 
-  async #follow(from: FollowFrom, lastLsn: Lsn | undefined, shipping: Shipping): Promise<void> {
+  async #emptySegment(): Promise<SegmentHeader | undefined> {
+    try {
+      return await this.#source.emptySegment();
+    } catch (error) {
+      throw new SourceError(error);
+    }
+  }
+
+  /** Where the log was cut since the last record of the stream was published: the first LSN that is another record now. */
+  #cutAt({ record: last }: StreamEnd, published: PublishedRecords): Lsn | undefined {
+    const own = last === undefined ? undefined : published.find(last.lsn, last.frame.bytes);
+    const behind = own === undefined ? undefined : this.#source.firstLsnBehind(own.segment.number);
+    return behind !== undefined && behind <= (last?.lsn ?? 0) ? behind : undefined;
+  }
+
+  async #follow(
+    from: FollowFrom,
+    lastLsn: Lsn | undefined,
+    shipping: Shipping,
+    published: PublishedRecords,
+  ): Promise<void> {
     const { name } = this.#settings;
     const follower = this.#source.follow(from, { name, batch: BATCH, signal: this.#ending.signal });
     this.#follower = follower;
@@ -129,11 +149,11 @@ export class ShipSession {
         if (this.#ending.signal.aborted) return;
         // The last record of the stream was truncated: the one behind it is the first in the log.
         if (from !== lastLsn || !isTruncatedUpTo(error, lastLsn)) throw new SourceError(error);
-        return await this.#follow((lastLsn as Lsn) + 1, lastLsn, shipping);
+        return await this.#follow((lastLsn as Lsn) + 1, lastLsn, shipping, published);
       }
       for (const record of records) {
         if (this.#ending.signal.aborted) return;
-        this.#listener.publishing(record);
+        published.add(record);
         await shipping.ship(record);
       }
     }

@@ -1,6 +1,6 @@
-import { type SegmentHeader, WalError } from '@walstack/codec';
+import { type Lsn, type SegmentHeader, WalError } from '@walstack/codec';
 import type { StoredRecord } from '@walstack/mmap-reader/internal';
-import { encodeRecordMessage, encodeSegmentMessage } from '../messages/message.js';
+import { decodeSegmentMessage, encodeRecordMessage, encodeSegmentMessage } from '../messages/message.js';
 import { logIdText, recordId, segmentId } from '../messages/message-id.js';
 import { split } from '../messages/parts.js';
 import { fenced } from '../options.js';
@@ -65,6 +65,19 @@ export class Shipping {
     }
   }
 
+  /** Publishes where a log goes on that has no record any more, unless the stream has that. @throws `WAL_FENCED`, `WAL_TRUNCATED` */
+  async begin(segment: SegmentHeader, stored: () => void): Promise<void> {
+    const bytes = encodeSegmentMessage(segment);
+    const logId = logIdText(segment.logId);
+    this.#checkLog(logId, segment.firstLsn);
+    if (this.#segment === undefined) {
+      await this.#window.publish({ id: segmentId(logId, segment.number), bytes, part: undefined }, stored);
+      this.#segment = bytes;
+    } else if (Buffer.compare(bytes, this.#segment) === 0) stored();
+    else
+      throw this.#truncated(decodeSegmentMessage(this.#segment, this.#stream.name).header.firstLsn, segment.firstLsn);
+  }
+
   /** Publishes the header of a segment, unless the stream has it. */
   async #enter(segment: SegmentHeader, logId: string): Promise<void> {
     const bytes = encodeSegmentMessage(segment);
@@ -77,12 +90,10 @@ export class Shipping {
 
   /** Checks the first record of the log. @returns whether the stream has it already */
   #isPublished(record: StoredRecord): boolean {
-    const { logId, record: last } = this.#end;
+    const { record: last } = this.#end;
     const { name } = this.#stream;
     this.#isChecked = true;
-    if (logId !== undefined && logId !== logIdText(record.segment.logId)) {
-      throw fenced(name, 'other-log', 'has the records of another log', record.lsn);
-    }
+    this.#checkLog(logIdText(record.segment.logId), record.lsn);
     if (last === undefined || this.#isCut) return false;
     if (this.#end.cutTo !== undefined) {
       const isSame = Buffer.compare(encodeSegmentMessage(record.segment), this.#segment as Uint8Array) === 0;
@@ -95,10 +106,7 @@ export class Shipping {
       );
     }
     if (record.lsn === last.lsn + 1) return false;
-    if (record.lsn !== last.lsn) {
-      const what = `the stream ${name} ends with LSN ${last.lsn}, and the log goes on with ${record.lsn}`;
-      throw new WalError('WAL_TRUNCATED', what, { path: name, lsn: last.lsn + 1, firstLsn: record.lsn });
-    }
+    if (record.lsn !== last.lsn) throw this.#truncated(last.lsn + 1, record.lsn);
     if (Buffer.compare(record.bytes, last.frame.bytes) !== 0) {
       throw fenced(name, 'other-writer', `has another record with LSN ${last.lsn} than the log`, last.lsn);
     }
@@ -106,5 +114,16 @@ export class Shipping {
     this.#segment ??= encodeSegmentMessage(record.segment);
     this.#stored(record, false);
     return true;
+  }
+
+  #checkLog(logId: string, lsn: Lsn): void {
+    if (this.#end.logId === undefined || this.#end.logId === logId) return;
+    throw fenced(this.#stream.name, 'other-log', 'has the records of another log', lsn);
+  }
+
+  #truncated(lsn: Lsn, firstLsn: Lsn): WalError {
+    const { name } = this.#stream;
+    const what = `the stream ${name} ends before LSN ${lsn}, and the log goes on with ${firstLsn}`;
+    return new WalError('WAL_TRUNCATED', what, { path: name, lsn, firstLsn });
   }
 }

@@ -1,7 +1,18 @@
-import { type Lsn, WalError } from '@walstack/codec';
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  decodeSegmentHeader,
+  type Lsn,
+  parseSegmentFileName,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+  type SegmentName,
+  WalError,
+} from '@walstack/codec';
 import { checkPath, invalidType } from '@walstack/codec/internal';
-import type { StoredRecord } from '@walstack/mmap-reader/internal';
-import type { StorageIo, StorageIoName } from '@walstack/storage-io';
+import { LogTail } from '@walstack/mmap-reader';
+import { asStored, type StoredRecord } from '@walstack/mmap-reader/internal';
+import { openStorageIo, type StorageIo, type StorageIoName } from '@walstack/storage-io';
 import type { FollowFrom, WalFollower } from '@walstack/wal';
 import { followDirectoryStored, followStored, type StoredFollowOptions } from '@walstack/wal/internal';
 
@@ -10,7 +21,13 @@ export interface OpenLog {
   readonly directory: string;
   readonly lastLsn: Lsn;
   readonly durableLsn: Lsn;
-  listSegments(): readonly { readonly firstPosition: number; readonly sizeBytes: number }[];
+  listSegments(): readonly {
+    readonly number: number;
+    readonly firstLsn: Lsn;
+    readonly firstPosition: number;
+    readonly sizeBytes: number;
+  }[];
+  resumePointAt(lsn: Lsn): { readonly segment: number } | undefined;
   durable(lsn: Lsn, options?: { readonly signal?: AbortSignal }): Promise<void>;
 }
 
@@ -22,6 +39,12 @@ export interface Source {
   readonly durableLsn: () => Lsn | undefined;
   /** The position of the first frame of the log, and about that of its end, a header included; `undefined` as {@link durableLsn}. */
   readonly positions: () => { readonly first: number; readonly end: number } | undefined;
+  /** The number of the segment that has a record now; `undefined` where it is not known. */
+  readonly segmentOf: (lsn: Lsn) => number | undefined;
+  /** The first LSN behind a segment, which is where the log was cut when that segment had more; `undefined` when it is the last one. */
+  readonly firstLsnBehind: (segment: number) => Lsn | undefined;
+  /** The segment of a log of which all records were truncated; `undefined` for any other log. */
+  readonly emptySegment: () => Promise<SegmentHeader | undefined>;
   /** Makes a record durable that this process has appended. */
   readonly durable: (lsn: Lsn, signal: AbortSignal | undefined) => Promise<void>;
   readonly follow: (from: FollowFrom, options: StoredFollowOptions) => WalFollower<readonly StoredRecord[]>;
@@ -44,6 +67,9 @@ export function sourceOf(log: OpenLog | string | URL, io: StorageIo | StorageIoN
         end: last === undefined ? 0 : last.firstPosition + last.sizeBytes,
       };
     },
+    segmentOf: (lsn) => whileOpen(() => log.resumePointAt(lsn + 1)?.segment),
+    emptySegment: () => emptySegmentIn(log.directory),
+    firstLsnBehind: (segment) => log.listSegments().find(({ number }) => number > segment)?.firstLsn,
     durable: (lsn, signal) => {
       if (lsn > log.lastLsn) throw notThere(log.directory, lsn, log.lastLsn);
       return log.durable(lsn, signal === undefined ? {} : { signal });
@@ -57,9 +83,54 @@ function directorySource(path: string, io: StorageIo | StorageIoName | undefined
     path,
     durableLsn: () => undefined,
     positions: () => undefined,
+    segmentOf: () => undefined,
+    emptySegment: () => emptySegmentIn(path),
+    firstLsnBehind: (segment) => segmentsIn(path).find(({ number }) => number > segment)?.firstLsn,
     durable: async () => {},
     follow: (from, options) => followDirectoryStored(path, from, io === undefined ? options : { ...options, io }),
   };
+}
+
+/** The segment files in a directory, in order. */
+const segmentsIn = (path: string): readonly SegmentName[] =>
+  readdirSync(path)
+    .flatMap((name) => parseSegmentFileName(name) ?? [])
+    .sort((a, b) => a.number - b.number);
+
+/** The header of the only segment, when it has no record. A log that never had one has nothing that could be lost. */
+async function emptySegmentIn(path: string): Promise<SegmentHeader | undefined> {
+  const [only, ...others] = segmentsIn(path);
+  if (only === undefined || others.length > 0 || only.firstLsn === 1) return undefined;
+  const io = openStorageIo('auto', { needs: 'async' });
+  const tail = new LogTail(io, path, asStored({ from: 'first' }));
+  try {
+    if (await tail.advance()) return undefined;
+  } finally {
+    tail.close();
+    await io.dispose();
+  }
+  return headerOf(join(path, only.name));
+}
+
+/** The header of a segment file. */
+export function headerOf(path: string): SegmentHeader {
+  const file = openSync(path, 'r');
+  try {
+    const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+    return decodeSegmentHeader(bytes.subarray(0, readSync(file, bytes)), path);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The result of a call; `undefined` when the log is closed. */
+function whileOpen<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if (WalError.is(error, 'WAL_CLOSED')) return undefined;
+    throw error;
+  }
 }
 
 function notThere(path: string, lsn: Lsn, lastLsn: Lsn): WalError {

@@ -13,7 +13,7 @@ import {
 } from '@nats-io/jetstream';
 import { headers, type NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
-import type { Lsn } from '@walstack/codec';
+import { type Lsn, SEGMENT_HEADER_BYTES, WalError } from '@walstack/codec';
 import type { StoredFrame } from '@walstack/mmap-reader/internal';
 import { damaged, decodeSegmentMessage, isSegmentMessage, recordFrameIn } from '../messages/message.js';
 import { logIdIn } from '../messages/message-id.js';
@@ -110,8 +110,9 @@ export class LogStream {
     const joiner = new PartJoiner();
     for (let sequence = state.last_seq; sequence >= Math.max(state.first_seq, 1) && state.messages > 0; sequence--) {
       const message = await this.#stored(sequence);
-      if (message === undefined) break;
       const where = this.#where(sequence);
+      if (message === undefined)
+        throw damaged(where, 'deleted', 'it was deleted: what the stream ends with is not known');
       const id = message.header.get('Nats-Msg-Id');
       logId ??= logIdIn(id);
       if (logIdIn(id) === undefined) throw damaged(where, 'foreign', 'it is no message of a log');
@@ -130,6 +131,33 @@ export class LogStream {
     return { sequence: state.last_seq, logId, record: undefined, segment, cutTo: undefined };
   }
 
+  /** The last message, its parts joined; without bytes when there is none, or its last part is missing. */
+  async last(): Promise<{ readonly sequence: number; readonly bytes: Uint8Array | undefined }> {
+    const { state } = await this.info();
+    const sequence = state.last_seq;
+    const message = state.messages === 0 ? undefined : await this.#stored(sequence);
+    if (message === undefined) return { sequence, bytes: undefined };
+    const part = message.header.get(PART_HEADER);
+    if (part === '') return { sequence, bytes: message.data };
+    const number = parsePart(part, this.#where(sequence));
+    return { sequence, bytes: await this.#joined(new PartJoiner(), number, sequence) };
+  }
+
+  /** The names of the streams that store any of the messages with a subject, which may have wildcards. */
+  static async names(settings: StreamSettings, subject: string): Promise<readonly string[]> {
+    const connection = await connected(settings);
+    try {
+      const manager = await jetstreamManager(connection, { timeout: settings.timeoutMs, checkAPI: false });
+      const names: string[] = [];
+      for await (const name of manager.streams.names(subject)) names.push(name);
+      return names;
+    } catch (error) {
+      throw streamError(error, subject, 'listing');
+    } finally {
+      await connection.close().catch(() => {});
+    }
+  }
+
   /** The parts before the last one, and that; `undefined` for any other part: its message was never completed. */
   async #joined(joiner: PartJoiner, { number, of }: PartNumber, last: number): Promise<Uint8Array | undefined> {
     if (number < of) return undefined;
@@ -143,7 +171,12 @@ export class LogStream {
     return whole;
   }
 
-  /** The messages from a sequence on, up to another one. */
+  /** The bytes of a message, or of the last part of one; `undefined` when it is not there. */
+  async bytesAt(sequence: number): Promise<Uint8Array | undefined> {
+    return (await this.#stored(sequence))?.data;
+  }
+
+  /** The messages from a sequence on, up to another one, or `Infinity`. */
   messages(from: number, to: number): AsyncGenerator<StreamMessage, void, undefined> {
     return streamMessages(this.#client, this.name, from, to, this.#settings.timeoutMs);
   }
@@ -212,16 +245,46 @@ export class LogStream {
     });
   }
 
+  /** @throws `WAL_TOO_LARGE` when not even the header of a segment has room */
   #limitBy({ config }: StreamInfo): void {
     if (config.max_msg_size > 0) this.#maxMessageBytes = Math.min(this.#maxMessageBytes, config.max_msg_size);
+    if (this.contentBytesMax >= SEGMENT_HEADER_BYTES) return;
+    const limit = this.#maxMessageBytes;
+    const least = HEADERS_BYTES + SEGMENT_HEADER_BYTES;
+    const what = `the stream ${this.name} stores messages of at most ${limit} bytes, ${least} are needed`;
+    throw new WalError('WAL_TOO_LARGE', `${what}: raise max_msg_size of the stream, or max_payload of the servers`, {
+      path: this.name,
+      limit,
+      reason: 'message',
+    });
   }
 }
 
 async function connected({ connection, stream, timeoutMs }: StreamSettings): Promise<NatsConnection> {
   try {
-    if (typeof connection === 'function') return await connection();
+    if (typeof connection === 'function') return await inTime(connection(), stream, timeoutMs);
     return await connect({ timeout: timeoutMs, ...connection, reconnect: false });
   } catch (error) {
     throw streamError(error, stream, 'connecting to the servers');
+  }
+}
+
+/** The connection that a function opens, when it does so in time; one that comes later is closed. */
+async function inTime(opening: Promise<NatsConnection>, stream: string, timeoutMs: number): Promise<NatsConnection> {
+  let timer: NodeJS.Timeout | undefined;
+  let isLate = false;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      isLate = true;
+      const what = `no connection to the servers of the stream ${stream} was opened in ${timeoutMs} ms`;
+      reject(new WalError('WAL_TIMEOUT', what, { path: stream, reason: 'timeout' }));
+    }, timeoutMs);
+  });
+  const closing = (connection: NatsConnection): Promise<void> | undefined => (isLate ? connection.close() : undefined);
+  opening.then(closing).catch(() => {});
+  try {
+    return await Promise.race([opening, limit]);
+  } finally {
+    clearTimeout(timer);
   }
 }

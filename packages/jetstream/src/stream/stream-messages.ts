@@ -10,6 +10,8 @@ export interface StreamMessage {
   /** For errors. */
   readonly where: string;
   readonly bytes: Uint8Array;
+  /** The bytes of its last part; those of the whole where it has none. */
+  readonly last: Uint8Array;
 }
 
 /** So often it is tried to begin. */
@@ -22,7 +24,7 @@ const MESSAGES_AHEAD = 1000;
  * Reads the messages of a stream in order.
  *
  * @param from - the first sequence
- * @param to - the last one
+ * @param to - the last one; `Infinity` goes on with what is published later, and waits for that without a limit
  * @throws `WAL_CORRUPT` for parts out of order, `WAL_TIMEOUT` when the server sends nothing, `WAL_IO_FAILED`
  */
 export async function* streamMessages(
@@ -37,9 +39,10 @@ export async function* streamMessages(
   const joiner = new PartJoiner();
   const silence = watchdog(() => messages.stop(new WalError('WAL_TIMEOUT', `the stream ${stream} sends nothing`)));
   try {
-    silence.reset(timeoutMs);
+    const limitMs = to === Number.POSITIVE_INFINITY ? undefined : timeoutMs;
+    silence.reset(limitMs);
     for await (const message of messages) {
-      silence.reset(timeoutMs);
+      silence.reset(limitMs);
       const sequence = message.seq;
       const where = `message ${sequence} of the stream ${stream}`;
       const part = message.headers?.get(PART_HEADER) ?? '';
@@ -49,8 +52,8 @@ export async function* streamMessages(
       const whole = part === '' ? bytes : joiner.add(parsePart(part, where), bytes, where);
       if (whole !== undefined) {
         silence.stop();
-        yield { sequence, where, bytes: whole };
-        silence.reset(timeoutMs);
+        yield { sequence, where, bytes: whole, last: bytes };
+        silence.reset(limitMs);
       }
       if (sequence >= to) return;
     }
@@ -83,19 +86,19 @@ async function consumedNow(client: JetStreamClient, stream: string, from: number
       deliver_policy: DeliverPolicy.StartSequence,
       opt_start_seq: from,
     });
-    return await consumer.consume({ max_messages: MESSAGES_AHEAD });
+    return await consumer.consume({ max_messages: MESSAGES_AHEAD, abort_on_missing_resource: true });
   } catch (error) {
     throw streamError(error, stream, 'reading');
   }
 }
 
 /** Calls a function when it was not reset for so long. */
-function watchdog(call: () => void): { reset(ms: number): void; stop(): void } {
+function watchdog(call: () => void): { reset(ms: number | undefined): void; stop(): void } {
   let timer: NodeJS.Timeout | undefined;
   const stop = (): void => clearTimeout(timer);
-  const reset = (ms: number): void => {
+  const reset = (ms: number | undefined): void => {
     stop();
-    timer = setTimeout(call, ms);
+    if (ms !== undefined) timer = setTimeout(call, ms);
   };
   return { reset, stop };
 }

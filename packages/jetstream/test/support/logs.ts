@@ -45,10 +45,12 @@ export async function expectReplicated(directory: string, options: Parameters<ty
   const records = await storedRecords(directory);
   expect(report).toMatchObject({ firstLsn: 1, lastLsn: records.at(-1)?.lsn, records: records.length });
   expectSameBytes(directory, restored, records);
+  const found = await storedRecords(restored);
+  expect(found.map(({ lsn }) => lsn)).toEqual(records.map(({ lsn }) => lsn));
 }
 
 /** Expects the files of a restored log to be those of the original up to its last record. */
-function expectSameBytes(original: string, restored: string, records: readonly StoredRecord[]): void {
+export function expectSameBytes(original: string, restored: string, records: readonly StoredRecord[]): void {
   const names = readdirSync(restored).filter((name) => parseSegmentFileName(name) !== undefined);
   const ends = new Map(records.map(({ segment, position, bytes }) => [segment.number, position + bytes.length]));
   expect(names.map((name) => parseSegmentFileName(name)?.number)).toEqual([...ends.keys()]);

@@ -9,6 +9,8 @@ export class TcpProxy {
   count = 0;
   /** Whether bytes of the client are passed on. */
   isPassing = true;
+  /** Whether bytes of the server are passed back. */
+  isAnswering = true;
 
   private constructor(target: () => number) {
     this.#server = createServer((client) => {
@@ -26,7 +28,9 @@ export class TcpProxy {
       client.on('data', (bytes) => {
         if (this.isPassing) server.write(bytes);
       });
-      server.on('data', (bytes) => client.write(bytes));
+      server.on('data', (bytes) => {
+        if (this.isAnswering) client.write(bytes);
+      });
     });
   }
 

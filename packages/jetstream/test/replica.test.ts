@@ -1,0 +1,172 @@
+import { cpSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseSegmentFileName } from '@walstack/codec';
+import { LogReplica, LogShipper, type ReplicaOptions } from '@walstack/jetstream';
+import { replayDirectory } from '@walstack/mmap-reader';
+import { Wal } from '@walstack/wal';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { rejection } from '../../../harness/test-kit/outcomes.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { commitMany, expectSameBytes, storedRecords, until, withManager } from './support/logs.js';
+import { NatsServer, withoutServer } from './support/nats-servers.js';
+import { TcpProxy } from './support/tcp-proxy.js';
+
+describe.skipIf(withoutServer !== undefined)('a replica', () => {
+  let server: NatsServer;
+  let logs = 0;
+  const closing: (() => Promise<unknown>)[] = [];
+
+  beforeAll(async () => {
+    server = await NatsServer.start();
+  });
+  afterEach(async () => {
+    for (const close of closing.splice(0).reverse()) await close();
+  });
+
+  /** An open log that is shipped. */
+  const shipped = async (records: number) => {
+    const stream = { connection: { servers: server.address }, log: `replica${++logs}` };
+    const wal = await Wal.open(join(temporaryDirectory(), 'log'), { segmentBytes: 16 * 1024 });
+    closing.push(() => wal.shutdown());
+    const shipper = LogShipper.start(wal, { ...stream, create: true, retryMs: 20 });
+    closing.push(() => shipper.close());
+    await commitMany(wal, records);
+    if (records > 0) await shipper.replicated(records);
+    return { stream, wal, shipper };
+  };
+  const start = (directory: string, options: ReplicaOptions): LogReplica => {
+    const replica = LogReplica.start(directory, { retryMs: 20, storeMs: 20, ...options });
+    closing.push(() => replica.close());
+    return replica;
+  };
+  const target = (): string => join(temporaryDirectory(), 'replica');
+  const expectEqual = async (original: string, replica: string): Promise<void> =>
+    expectSameBytes(original, replica, await storedRecords(original));
+
+  test('has what is shipped, for readers beside it, over a restart', async () => {
+    const { stream, wal, shipper } = await shipped(300);
+    const directory = target();
+    const replica = start(directory, stream);
+    await replica.reached(300);
+    const lsns: number[] = [];
+    const following = (async () => {
+      for await (const { lsn } of Wal.follow(directory, 'first', { durableOnly: false })) {
+        if (lsns.push(lsn) === 630) break;
+      }
+    })();
+    await commitMany(wal, 300);
+    await replica.reached(600);
+    await replica.close();
+    await commitMany(wal, 30);
+    const next = start(directory, stream);
+    await next.reached(630);
+    await following;
+    expect(lsns).toEqual(Array.from({ length: 630 }, (_, index) => index + 1));
+    await shipper.replicated(630);
+    expect(next.state).toBe('reading');
+    let replayed = 0;
+    for await (const _ of replayDirectory(directory)) replayed++;
+    expect(replayed).toBe(630);
+    await expectEqual(wal.directory, directory);
+    expect(await rejection(Wal.open(directory))).toMatchObject({ code: 'WAL_LOCKED' });
+  });
+
+  test('what a crash leaves behind the stored place is written again', async () => {
+    const { stream, wal, shipper } = await shipped(300);
+    const directory = target();
+    const replica = start(directory, stream);
+    await replica.reached(300);
+    await replica.close();
+    const place = readFileSync(join(directory, 'replica'));
+    await commitMany(wal, 300);
+    await shipper.replicated(600);
+    const next = start(directory, stream);
+    await next.reached(600);
+    // As a kill leaves it: files that are further than the place, and the last of them torn.
+    const copy = target();
+    cpSync(directory, copy, { recursive: true, filter: (path) => !path.endsWith('LOCK') });
+    const last = readdirSync(copy)
+      .filter((name) => parseSegmentFileName(name) !== undefined)
+      .at(-1) as string;
+    truncateSync(join(copy, last), readFileSync(join(copy, last)).length - 150);
+    writeFileSync(join(copy, 'replica'), place);
+    const again = start(copy, stream);
+    await again.reached(600);
+    await again.close();
+    await expectEqual(wal.directory, copy);
+  });
+
+  test('cut connections, and a log that is cut', async () => {
+    const { stream, wal, shipper } = await shipped(300);
+    const proxy = await TcpProxy.start(() => server.port);
+    closing.push(() => proxy.close());
+    const directory = target();
+    const replica = start(directory, { ...stream, connection: { servers: proxy.address } });
+    for (const lsn of [300, 600, 900]) {
+      await replica.reached(lsn);
+      proxy.cut();
+      await commitMany(wal, 300);
+    }
+    await replica.reached(1200);
+    await wal.truncateAfter(1000);
+    await commitMany(wal, 30);
+    await shipper.replicated(1030);
+    await until(() => replica.lastLsn === 1030);
+    await replica.close();
+    await expectEqual(wal.directory, directory);
+    const records = await storedRecords(directory);
+    expect(records.map(({ lsn }) => lsn)).toEqual(Array.from({ length: 1030 }, (_, index) => index + 1));
+  });
+
+  test('a log whose beginning was truncated', async () => {
+    const { stream, wal, shipper } = await shipped(0);
+    await shipper.close();
+    await wal.removeFollower('jetstream');
+    await commitMany(wal, 600);
+    await wal.truncateBefore(500);
+    const next = LogShipper.start(wal, { ...stream, create: true });
+    closing.push(() => next.close());
+    await next.replicated(600);
+    const directory = target();
+    const replica = start(directory, stream);
+    await replica.reached(600);
+    const copy = await Wal.open(directory, { recoveryMode: 'readonly' });
+    expect([copy.firstLsn, copy.lastLsn]).toEqual([wal.firstLsn, 600]);
+    await copy.shutdown();
+  });
+
+  test('a stream that has dropped what comes next, or was made anew, and a directory with another log', async () => {
+    const { stream, wal, shipper } = await shipped(90);
+    const name = `walstack-${stream.log}`;
+    const directory = target();
+    const replica = start(directory, stream);
+    await replica.reached(90);
+    await replica.close();
+    expect(await rejection(start(wal.directory, stream).ended())).toMatchObject({ code: 'WAL_FOREIGN_DIRECTORY' });
+
+    // Written by itself: the record in place of the next one is not that of the stream.
+    const written = target();
+    cpSync(directory, written, { recursive: true, filter: (path) => !path.endsWith('LOCK') });
+    const other = await Wal.open(written);
+    await other.commit('other');
+    await other.shutdown();
+    await commitMany(wal, 30);
+    await shipper.replicated(120);
+    expect(await rejection(start(written, stream).ended())).toMatchObject({ code: 'WAL_FENCED', lsn: 91 });
+
+    await withManager(server.address, (api) => api.streams.purge(name, { seq: 110 }));
+    expect(await rejection(start(directory, stream).ended())).toMatchObject({ code: 'WAL_TRUNCATED', lsn: 91 });
+    await shipper.close();
+    await withManager(server.address, (api) => api.streams.delete(name));
+    const anew = await Wal.open(join(temporaryDirectory(), 'anew'));
+    closing.push(() => anew.shutdown());
+    const second = LogShipper.start(anew, { ...stream, create: true });
+    closing.push(() => second.close());
+    await commitMany(anew, 150);
+    await second.replicated(150);
+    expect(await rejection(start(directory, stream).ended())).toMatchObject({
+      code: 'WAL_FENCED',
+      reason: 'other-log',
+    });
+  });
+});
