@@ -2,7 +2,7 @@ import { type InspectOptions, inspect } from 'node:util';
 import { type Checkpoint, type KeyRing, type Lsn, MarkType, type WalError } from '@walstack/codec';
 import { checkInteger, inspected, invalidType, notConstructible } from '@walstack/codec/internal';
 import type { LogTailOptions, ReadFrom, ResumePoint, WalRecord } from '@walstack/mmap-reader';
-import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { runAsync, runSync, type StorageIo } from '@walstack/storage-io';
 import { addCallers, backendOf, withCallers } from '@walstack/storage-io/internal';
 import { AppendGate } from './append/append-gate.js';
 import { type AppendOptions, NO_OPTIONS, ReusedBody } from './append/record-body.js';
@@ -696,7 +696,8 @@ export class SegmentedWal {
 
   /** Like {@link backup}, blocking the thread. */
   backupSync(directory: string | URL, options: BackupOptions = {}): BackupReport {
-    return this.#calls.runBackupSync(this.#backupOf(directory, options));
+    const backup = this.#backupOf(directory, options);
+    return this.#calls.runBackupSync(() => backup.make());
   }
 
   /** The segments of the log, from the oldest to the newest. */
@@ -794,11 +795,12 @@ export class SegmentedWal {
   }
 
   async #backup(directory: string | URL, options: BackupOptions): Promise<BackupReport> {
-    return this.#calls.runBackup(this.#backupOf(directory, options));
+    const backup = this.#backupOf(directory, options);
+    return backup.awaited(this.#calls.runBackup(() => backup.make()));
   }
 
-  #backupOf(directory: string | URL, options: BackupOptions): () => IoRoutine<BackupReport> {
-    const backup = new Backup(
+  #backupOf(directory: string | URL, options: BackupOptions): Backup {
+    return new Backup(
       {
         environment: this.#environment,
         settings: this.#settings,
@@ -809,7 +811,6 @@ export class SegmentedWal {
       },
       checkBackup(directory, options),
     );
-    return () => backup.make();
   }
 
   #cutOff(lastLsn: Lsn): void {

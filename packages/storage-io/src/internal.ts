@@ -7,7 +7,7 @@
 
 export { backendOf, checkBackend, releaseBackend } from './backends/backend-option.js';
 export { checkOwnMode, DIRECTORY_MODE_DEFAULT, FILE_MODE_DEFAULT } from './engine/arguments.js';
-export { aborted, checkSignal, onAbort } from './errors/aborting.js';
+export { aborted, checkSignal, onAbort, unlessAborted } from './errors/aborting.js';
 export { addCallers, withCallers } from './errors/callers.js';
 export { errnoNamed, errnoOf } from './errors/system-error.js';
 export { callListener } from './errors/uncaught.js';

@@ -5,6 +5,7 @@ const TURNS_TEST = 'packages/storage-io/test/turns.test.ts';
 const LONG_CALLS_TEST = 'packages/segmented/test/long-calls.test.ts';
 const FOLLOW_TEST = 'packages/wal/test/long-calls.test.ts';
 const IMPORT_TEST = 'packages/wal/test/import-ends.test.ts';
+const QUEUE_TEST = 'packages/wal/test/aborted-before-its-turn.test.ts';
 const CORES_TEST = 'packages/percore/test/long-calls.test.ts';
 const REPLAY_TEST = 'packages/mmap-reader/test/replay-directory.test.ts';
 
@@ -216,5 +217,29 @@ export const TURNS_DEFECTS: readonly Defect[] = [
     file: `${WAL}/follow/reading.ts`,
     find: 'if (this.#isReading || this.#named !== undefined || ',
     replace: 'if (this.#isReading || ',
+  },
+  {
+    name: 'reading-waits-for-its-turn-in-spite-of-its-signal',
+    test: QUEUE_TEST,
+    breaks: 'A signal ends a reading that waits for its turn in the write queue of the log.',
+    file: `${SEGMENTED}/read/read-calls.ts`,
+    find: 'return unlessAborted(begun, call.signal, error, (reader) => reader.close());',
+    replace: 'return call.signal === undefined || error !== undefined ? begun : begun;',
+  },
+  {
+    name: 'backup-waits-for-another-in-spite-of-its-signal',
+    test: QUEUE_TEST,
+    breaks: 'A signal ends a backup that waits for another one.',
+    file: `${SEGMENTED}/backup/backup.ts`,
+    find: 'if (!this.#hasBegun) reject(',
+    replace: 'if (this.#hasBegun) reject(',
+  },
+  {
+    name: 'copy-verified-in-spite-of-the-signal',
+    test: QUEUE_TEST,
+    breaks: 'A signal, and the closing of the log, end a backup while its copy is verified.',
+    file: `${SEGMENTED}/backup/stage-segment.ts`,
+    find: 'for (beforePiece(); yield* scanner.fill(); beforePiece()) frames',
+    replace: 'while (yield* scanner.fill()) frames',
   },
 ];

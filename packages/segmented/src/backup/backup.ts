@@ -3,7 +3,7 @@ import { type Checkpoint, encodeCheckpoint, FileName, WalError } from '@walstack
 import { stagedName } from '@walstack/codec/internal';
 import { readCheckpoint, type Segment, sameId } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
-import { aborted, makeDirectories, replaceFile } from '@walstack/storage-io/internal';
+import { aborted, makeDirectories, onAbort, replaceFile } from '@walstack/storage-io/internal';
 import type { CallQueues } from '../call-queues.js';
 import { type Environment, newId } from '../environment.js';
 import type { Settings } from '../options.js';
@@ -59,6 +59,7 @@ export class Backup {
   readonly #log: BackedUpLog;
   readonly #asked: CheckedBackup;
   readonly #directory: string;
+  #hasBegun = false;
   #logId = '';
   /** Whether segments are linked: until the file system refuses it. */
   #links: boolean;
@@ -72,8 +73,24 @@ export class Backup {
     this.#links = asked.hardLinks && !log.calls.isReadonly;
   }
 
+  /** Waits for a call of {@link make} in a queue, unless the signal is aborted before that begins: another backup may take long. */
+  awaited(call: Promise<BackupReport>): Promise<BackupReport> {
+    const { signal } = this.#asked;
+    if (signal === undefined) return call;
+    return new Promise((resolve, reject) => {
+      const abort = (): void => {
+        if (!this.#hasBegun) reject(this.#aborted(signal));
+      };
+      let stopListening = (): void => {};
+      if (signal.aborted) abort();
+      else stopListening = onAbort(signal, abort);
+      call.then(resolve, reject).finally(stopListening);
+    });
+  }
+
   /** Makes the backup; durable on return. */
   *make(): IoRoutine<BackupReport> {
+    this.#hasBegun = true;
     const { environment, settings } = this.#log;
     const { io } = environment;
     const directory = this.#directory;
@@ -209,7 +226,8 @@ export class Backup {
     }
     const { fileMode } = settings;
     const copied = (bytes: number): IoRoutine<void> => this.#copied(bytes, tally);
-    yield* copySegment(environment, segment, stage, isNewest, { directory, fileMode, copied });
+    const beforePiece = (): void => this.#throwIfEnded();
+    yield* copySegment(environment, segment, stage, isNewest, { directory, fileMode, copied, beforePiece });
     yield* tally.copied(segment);
   }
 
@@ -286,11 +304,13 @@ export class Backup {
     const { signal } = this.#asked;
     calls.throwUnlessOpen();
     writer.throwIfFailed();
-    if (signal?.aborted === true) {
-      throw aborted(signal, `the backup into ${this.#directory} was aborted: what was there before is as it was`, {
-        path: this.#directory,
-      });
-    }
+    if (signal?.aborted === true) throw this.#aborted(signal);
+  }
+
+  #aborted(signal: AbortSignal): WalError {
+    return aborted(signal, `the backup into ${this.#directory} was aborted: what was there before is as it was`, {
+      path: this.#directory,
+    });
   }
 }
 

@@ -20,6 +20,8 @@ export interface Copying {
   readonly fileMode: number;
   /** Called after each piece: what it throws ends the copying. */
   readonly copied: (bytes: number) => IoRoutine<void>;
+  /** Called before each piece of the copy that is verified: what it throws ends that. */
+  readonly beforePiece: () => void;
 }
 
 /**
@@ -52,7 +54,7 @@ export function* copySegment(
   segment: Segment,
   name: string,
   isNewest: boolean,
-  { directory, fileMode, copied }: Copying,
+  { directory, fileMode, copied, beforePiece }: Copying,
 ): IoRoutine<void> {
   const { io } = environment;
   const draft = join(directory, FileName.nextSegment);
@@ -60,7 +62,7 @@ export function* copySegment(
     const file = io.open(draft, { create: true, exclusive: true, mode: fileMode });
     try {
       yield* copyBytes(environment, segment, file, copied);
-      yield* verifyAndEnd(environment, segment, file, isNewest);
+      yield* verifyAndEnd(environment, segment, file, isNewest, beforePiece);
       yield* ioSteps.datasync(io, file);
     } finally {
       closeFile(io, file);
@@ -97,13 +99,19 @@ function* copyBytes(
 }
 
 /** Verifies every checksum of a copy, and writes a mark at its end. */
-function* verifyAndEnd(environment: Environment, segment: Segment, file: IoFile, isNewest: boolean): IoRoutine<void> {
+function* verifyAndEnd(
+  environment: Environment,
+  segment: Segment,
+  file: IoFile,
+  isNewest: boolean,
+  beforePiece: () => void,
+): IoRoutine<void> {
   const { io } = environment;
   const scanner = yield* openStreamed(io, { path: file.path, header: segment.header });
   const { frames } = scanner;
   const summary = new FrameSummary(0);
   try {
-    while (yield* scanner.fill()) frames.skip(summary);
+    for (beforePiece(); yield* scanner.fill(); beforePiece()) frames.skip(summary);
     // A cut may have been in a hole.
     const isCutHole = (summary.holes.at(-1)?.lastLsn ?? 0) >= segment.nextLsn;
     if (frames.nextLsn !== segment.nextLsn && !isCutHole) throw unreadable(segment, frames.end, frames.nextLsn);

@@ -1,11 +1,12 @@
 import type { Checkpoint, KeyRing, Lsn, WalError } from '@walstack/codec';
 import { checkInteger, checkLsn } from '@walstack/codec/internal';
-import type { LogTailOptions, ReadFrom, ResumePoint } from '@walstack/mmap-reader';
+import type { LogTailOptions, LongCallOptions, ReadFrom, ResumePoint } from '@walstack/mmap-reader';
 import {
   checkFrom,
   firstBehindCheckpoint,
   lastReadBefore,
   lastReadIn,
+  READING_ABORTED,
   resumePointOf,
   type Segment,
   throwIfAborted,
@@ -13,7 +14,7 @@ import {
   type WalRecord,
 } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
-import { withCallers } from '@walstack/storage-io/internal';
+import { aborted, unlessAborted, withCallers } from '@walstack/storage-io/internal';
 import type { CallQueues } from '../call-queues.js';
 import { behindNextLsn } from '../log-errors.js';
 import type { Settings } from '../options.js';
@@ -101,8 +102,7 @@ export class ReadCalls {
   }
 
   async openReader(from: ReadFrom, options: ReadOptions): Promise<LogReader> {
-    const begin = this.#readingFrom(from, options, false);
-    return this.#calls.inTurn(begin);
+    return this.#begun(this.#readingFrom(from, options, false), options);
   }
 
   openReaderSync(from: ReadFrom, options: ReadOptions): LogReader {
@@ -161,9 +161,19 @@ export class ReadCalls {
       return () => this.#beginReading(from, to, checked, blocking);
     };
     return makeReplay(
-      async () => withCallers(this.#calls.inTurn(begin(this.#lastLsn, false))),
+      async () => withCallers(this.#begun(begin(this.#lastLsn, false), checked.call)),
       () => this.#calls.inTurnSync(begin(this.#lastLsn, true)),
     );
+  }
+
+  /** Begins a reading in its turn, unless its signal is aborted before: what comes first may wait for a disk that does not answer. */
+  #begun(begin: () => IoRoutine<LogReader>, call: LongCallOptions): Promise<LogReader> {
+    const begun = this.#calls.inTurn(() => {
+      throwIfAborted(call);
+      return begin();
+    });
+    const error = (signal: AbortSignal): WalError => aborted(signal, READING_ABORTED);
+    return unlessAborted(begun, call.signal, error, (reader) => reader.close());
   }
 
   #readingFrom(from: ReadFrom, options: ReadOptions, blocking: boolean): () => IoRoutine<LogReader> {

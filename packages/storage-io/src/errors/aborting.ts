@@ -57,3 +57,38 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
     signal.removeEventListener('abort', listener);
   };
 }
+
+/**
+ * Waits for a promise, or until a signal is aborted. The operation behind the promise continues.
+ *
+ * @param late - called with what the promise resolves to behind that
+ */
+export function unlessAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+  error: (signal: AbortSignal) => WalError,
+  late?: (value: T) => void,
+): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    let stopListening = (): void => {};
+    let isAborted = false;
+    const abort = (): void => {
+      isAborted = true;
+      reject(error(signal));
+    };
+    if (signal.aborted) abort();
+    else stopListening = onAbort(signal, abort);
+    promise.then(
+      (value) => {
+        stopListening();
+        if (isAborted) late?.(value);
+        else resolve(value);
+      },
+      (failure: unknown) => {
+        stopListening();
+        reject(failure);
+      },
+    );
+  });
+}

@@ -1,6 +1,5 @@
-import type { WalError } from '@walstack/codec';
 import { checkOptions } from '@walstack/codec/internal';
-import { aborted, checkSignal, onAbort } from '@walstack/storage-io/internal';
+import { aborted, checkSignal } from '@walstack/storage-io/internal';
 
 /** Options of a call that can be aborted. */
 export interface Abortable {
@@ -21,28 +20,4 @@ export function signalIn(options: Abortable): AbortSignal | undefined {
 /** @throws `WAL_ABORTED` when the signal is aborted already */
 export function throwIfAborted(signal: AbortSignal | undefined, message: string): void {
   if (signal?.aborted === true) throw aborted(signal, message);
-}
-
-/** Waits for a promise, or until a signal is aborted. The operation behind the promise continues. */
-export function unlessAborted<T>(
-  promise: Promise<T>,
-  signal: AbortSignal | undefined,
-  error: (signal: AbortSignal) => WalError,
-): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    let stopListening = (): void => {};
-    if (signal.aborted) reject(error(signal));
-    else stopListening = onAbort(signal, () => reject(error(signal)));
-    promise.then(
-      (value) => {
-        stopListening();
-        resolve(value);
-      },
-      (failure: unknown) => {
-        stopListening();
-        reject(failure);
-      },
-    );
-  });
 }
