@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   blockEnd,
@@ -79,19 +78,48 @@ export class SegmentFiles {
       await rm(this.#pathOf(this.#headers.pop() as SegmentHeader));
     }
     const path = this.#pathOf(header);
-    // What a replica writes again, after a crash, are the same bytes.
-    const flags = this.#isReplica ? constants.O_RDWR | constants.O_CREAT : 'wx';
-    const file = await open(path, flags, FILE_MODE_DEFAULT);
-    this.#hasNewFile = true;
-    this.#headers.push(header);
-    if (this.#isReplica && this.#headers.length === 1 && header.predecessor !== undefined) {
-      await this.#writeCheckpoint(header);
-    }
     const block = new Uint8Array(header.blockBytes);
     encodeSegmentHeader(block, header);
+    if (this.#isReplica && this.#headers.length === 0 && header.predecessor !== undefined) {
+      await this.#writeCheckpoint(header);
+    }
+    const file = this.#isReplica ? await this.#openNamed(path, block) : await open(path, 'wx', FILE_MODE_DEFAULT);
+    this.#hasNewFile = true;
+    this.#headers.push(header);
     this.#open = { header, file, end: header.blockBytes, records: 0, batch: undefined, nextLsn: header.firstLsn };
     this.#gatheredAt = 0;
     this.#gather(block);
+  }
+
+  /** Opens a segment of a replica, which has its name only with its header: others may read it at any time. */
+  async #openNamed(path: string, block: Uint8Array): Promise<FileHandle> {
+    const present = await this.#openPresent(path, block.length);
+    if (present !== undefined) return present;
+    const draft = join(this.#directory, FileName.nextSegment);
+    const file = await open(draft, 'w+', FILE_MODE_DEFAULT);
+    try {
+      await file.writeFile(block);
+      await file.sync();
+      await rename(draft, path);
+      return file;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  /** Opens a segment that is there from before a crash: what is written again are the same bytes. */
+  async #openPresent(path: string, bytes: number): Promise<FileHandle | undefined> {
+    let file: FileHandle;
+    try {
+      file = await open(path, 'r+');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+    if ((await file.stat()).size >= bytes) return file;
+    await file.close();
+    return undefined;
   }
 
   /** Adds a record with the marks before it. */
