@@ -9,6 +9,7 @@ const TEST = 'packages/segmented/test/backup.test.ts';
 const MADE = `${SEGMENTED}/backup/made-backups.ts`;
 const AGAIN_TEST = 'packages/segmented/test/backup-again.test.ts';
 const READONLY_TEST = 'packages/segmented/test/backup-readonly.test.ts';
+const COPIES_TEST = 'packages/segmented/test/backups-of-copies.test.ts';
 const REFUSED_TEST = 'packages/segmented/test/backup-refused.test.ts';
 
 /** Defects in backups. */
@@ -21,6 +22,33 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     file: BACKUP,
     find: 'isSalvaged || hasLess(present.get(now.number), now)',
     replace: 'isSalvaged',
+  },
+  {
+    name: 'session-of-another-copy-backed-up',
+    test: COPIES_TEST,
+    breaks:
+      'A file of a backup is used of which another copy of the log has written a part, only where this one has the same sessions in it.',
+    file: STAGE,
+    find: 'listed({ ...segment, holes, sessions })',
+    replace: 'listed({ ...segment, holes })',
+  },
+  {
+    name: 'file-of-a-cut-copy-backed-up',
+    test: COPIES_TEST,
+    breaks:
+      'What an unfinished backup of a copy of the log that was cut has staged is used only where nothing is missing at its end.',
+    file: STAGE,
+    find: 'return frames.nextLsn >= nextLsn && ',
+    replace: 'return ',
+  },
+  {
+    name: 'same-backup-of-a-copy-not-noted',
+    test: COPIES_TEST,
+    breaks:
+      'A backup that another copy of the log has made, and in which nothing has to be changed, becomes one of this log.',
+    file: BACKUP,
+    find: 'const isOwn = known !== undefined || this.#isReadonly;',
+    replace: 'const isOwn = true;',
   },
   {
     name: 'staged-names-not-durable',

@@ -225,8 +225,8 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     test: BACKUP_TEST,
     breaks: 'What was staged of a segment before a salvage has changed it is not used.',
     file: BACKUP,
-    find: '(!mayBeDamaged || (yield* this.#isIntact(stage, segment)))',
-    replace: 'mayBeDamaged !== undefined',
+    find: 'if (isStaged && (yield* this.#isIntact(stage, segment)))',
+    replace: 'if (isStaged)',
   },
   {
     name: 'backup-of-what-a-salvage-has-repaired',

@@ -48,6 +48,9 @@ export function listed({ header, end, nextLsn, sessions, holes = [] }: Segment):
   return { number, firstLsn, id, end, nextLsn, sessions: sessions?.before(nextLsn) ?? [], ...holesOf(lost) };
 }
 
+/** Whether a backup says the same of two segments. */
+export const isSameSegment = (a: ListedSegment, b: ListedSegment): boolean => JSON.stringify(a) === JSON.stringify(b);
+
 const holesOf = (holes: readonly Pick<Hole, 'firstLsn' | 'lastLsn'>[]): Pick<ListedSegment, 'holes'> =>
   holes.length === 0 ? {} : { holes: holes.map(({ firstLsn, lastLsn }) => [firstLsn, lastLsn] as const) };
 

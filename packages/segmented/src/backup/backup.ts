@@ -12,7 +12,7 @@ import type { Truncation } from '../retention/truncation.js';
 import { syncAncestors } from '../segments/log-directory.js';
 import { removeNames } from '../segments/segment-file.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
-import { type BackupList, hexOf, type ListedSegment, listed, listedName } from './backup-list.js';
+import { type BackupList, hexOf, isSameSegment, type ListedSegment, listed, listedName } from './backup-list.js';
 import type { BackupProgress, BackupReport, CheckedBackup } from './backup-options.js';
 import { BackupTally } from './backup-tally.js';
 import type { MadeBackups } from './made-backups.js';
@@ -136,7 +136,7 @@ export class Backup {
   }
 
   *#makeOf({ segments, checkpoint, id }: Moment): IoRoutine<BackupReport> {
-    const { environment, settings } = this.#log;
+    const { environment, settings, madeBackups } = this.#log;
     const { io } = environment;
     const directory = this.#directory;
     const { logId } = checkpoint;
@@ -144,15 +144,17 @@ export class Backup {
     const { salvagedBelow = 0 } = checkpoint;
     const list: BackupList = { id, logId: this.#logId, salvagedBelow, segments: segments.map(listed) };
     const earlier = yield* readEarlier(io, directory, list.logId);
+    const known = earlier && (yield* madeBackups.find(earlier.id));
     if (earlier === undefined) {
       yield* refuseStagedOfOther(io, directory, list.logId);
       yield* syncAncestors(io, directory);
-    } else refuseUnlessEarlier(directory, earlier, list, yield* this.#log.madeBackups.find(earlier.id));
+    } else refuseUnlessEarlier(directory, earlier, list, known);
     const tally = new BackupTally(directory, segments, this.#asked.onProgress && this.#report);
     const staged = yield* this.#stage(segments, list, earlier, tally);
-    if (staged.size > 0 || !isSameList(earlier, list) || !(yield* this.#hasCheckpoint(checkpoint))) {
-      staged.add(yield* this.#stageCheckpoint(checkpoint));
-    }
+    // One that is the same, but of another copy of the log, becomes one that this log knows.
+    const isOwn = known !== undefined || this.#isReadonly;
+    const isUnchanged = isOwn && isSameList(earlier, list) && (yield* this.#hasCheckpoint(checkpoint));
+    if (staged.size > 0 || !isUnchanged) staged.add(yield* this.#stageCheckpoint(checkpoint));
     yield* this.#removeStagedBut(staged);
     yield* ioSteps.syncDirectory(io, directory);
     // Nothing has changed since the earlier backup, and its names are durable, whatever became of the last sync of it.
@@ -160,7 +162,7 @@ export class Backup {
     yield* tally.report('switch');
     this.#throwIfEnded();
     // First: every cut from now on is noted for it.
-    if (!this.#isReadonly) yield* this.#log.madeBackups.add(list.id);
+    if (!this.#isReadonly) yield* madeBackups.add(list.id);
     yield* decide(io, directory, list, settings.fileMode);
     yield* switchOver(io, directory);
     return tally.result;
@@ -187,7 +189,7 @@ export class Backup {
     for (const { segment, now, name, stage, isNewest } of files) {
       this.#throwIfEnded();
       const isKept =
-        isNewest && last !== undefined && isSame(last, now)
+        isNewest && last !== undefined && isSameSegment(last, now)
           ? yield* this.#has(name, now)
           : !isNewest &&
             hasSameHoles(present.get(now.number), now) &&
@@ -198,10 +200,9 @@ export class Backup {
         continue;
       }
       staged.add(stage);
-      // What was staged whole by a backup that has not ended; nothing says whether that was before the last salvage.
-      const mayBeDamaged = now.holes !== undefined || now.number < salvagedBelow;
+      // What was staged whole by a backup that has not ended: nothing says of which copy of the log, and whether before its last salvage.
       const isStaged = !isNewest && there.has(stage) && (yield* this.#has(stage, now));
-      if (isStaged && (!mayBeDamaged || (yield* this.#isIntact(stage, segment)))) {
+      if (isStaged && (yield* this.#isIntact(stage, segment))) {
         yield* tally.kept(segment);
         continue;
       }
@@ -284,7 +285,7 @@ export class Backup {
     return yield* hasSegment(this.#log.environment.io, this.#directory, name, segment, this.#logId);
   }
 
-  /** Whether every record of a segment can be read in a file that has its id. */
+  /** Whether every record of a segment can be read in a file that has its id, and is of this copy of the log. */
   *#isIntact(name: string, segment: Segment): IoRoutine<boolean> {
     return yield* isIntact(this.#log.environment, segment, join(this.#directory, name), () => this.#throwIfEnded());
   }
@@ -339,13 +340,14 @@ const CUT_CODES: ReadonlySet<string> = new Set(['WAL_NOT_FOUND', 'WAL_TRUNCATED'
 const hasSameHoles = (before: ListedSegment | undefined, now: ListedSegment): boolean =>
   before !== undefined && JSON.stringify(before.holes) === JSON.stringify(now.holes);
 
-/** Whether an earlier backup has less of a segment: it is of another copy of the log, which was cut. Its file may end there. */
+/**
+ * Whether an earlier backup has less of a segment: it is of another copy of the log, which was cut. Its file may end there, or have what
+ * that copy has appended before the cut.
+ */
 const hasLess = (before: ListedSegment | undefined, now: ListedSegment): boolean =>
   before !== undefined && before.nextLsn < now.nextLsn;
-
-const isSame = (a: ListedSegment, b: ListedSegment): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 const isSameList = (a: BackupList | undefined, b: BackupList): boolean =>
   a?.segments.length === b.segments.length && b.segments.every((segment, at) => isSameFile(a.segments[at], segment));
 
-const isSameFile = (a: ListedSegment | undefined, b: ListedSegment): boolean => a !== undefined && isSame(a, b);
+const isSameFile = (a: ListedSegment | undefined, b: ListedSegment): boolean => a !== undefined && isSameSegment(a, b);

@@ -7,7 +7,7 @@ import type { Environment } from '../environment.js';
 import { writeEndMark } from '../recovery/repair-tail.js';
 import { isEmpty } from '../segments/segment.js';
 import { dropNextSegment } from '../segments/segment-file.js';
-import { listed } from './backup-list.js';
+import { isSameSegment, listed } from './backup-list.js';
 
 /** Bytes that are read and written at a time. */
 const PIECE_BYTES = 1024 * 1024;
@@ -129,7 +129,8 @@ function* verifyAndEnd(
 }
 
 /**
- * Whether every record of a segment can be read in a file of a backup that has its id, as opening the backup reads it.
+ * Whether every record of a segment can be read in a file of a backup that has its id, as opening the backup reads it, and was written
+ * in the same sessions: another copy of the log may have gone on differently in the same segment.
  *
  * @param beforePiece - called before each piece that is read: what it throws ends the reading
  */
@@ -146,8 +147,8 @@ export function* isIntact(
   try {
     do beforePiece();
     while ((yield* scanner.fill()) && frames.skip(summary, nextLsn));
-    const { holes } = listed({ ...segment, holes: summary.holes });
-    return frames.nextLsn >= nextLsn && JSON.stringify(holes) === JSON.stringify(listed(segment).holes);
+    const { holes, sessions } = summary;
+    return frames.nextLsn >= nextLsn && isSameSegment(listed({ ...segment, holes, sessions }), listed(segment));
   } catch (error) {
     if (WalError.is(error, 'WAL_CORRUPT')) return false;
     throw error;
