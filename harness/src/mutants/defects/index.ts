@@ -14,6 +14,7 @@ import { HOLES_DEFECTS } from './holes.js';
 import { LOCKS_DEFECTS } from './locks.js';
 import { PERCORE_DEFECTS } from './percore.js';
 import { PERCORE_LOGS_DEFECTS } from './percore-logs.js';
+import { QUARANTINES_DEFECTS } from './quarantines.js';
 import { READERS_DEFECTS } from './readers.js';
 import { READING_DEFECTS } from './reading.js';
 import { RECOVERY_DEFECTS } from './recovery.js';
@@ -35,6 +36,7 @@ export const DEFECTS: readonly Defect[] = [
   ...FULL_DISKS_DEFECTS,
   ...SALVAGE_DEFECTS,
   ...HOLES_DEFECTS,
+  ...QUARANTINES_DEFECTS,
   ...BACKUPS_DEFECTS,
   ...BATCHES_DEFECTS,
   ...ENCRYPTION_DEFECTS,

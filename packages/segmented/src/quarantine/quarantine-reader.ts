@@ -1,5 +1,5 @@
 import { basename, join } from 'node:path';
-import { type Lsn, PayloadDecoder, type SegmentHeader, WalError } from '@walstack/codec';
+import { FileName, type Lsn, PayloadDecoder, type SegmentHeader, WalError } from '@walstack/codec';
 import type { DecodingSettings, LongCallOptions, WalProgress, WalRecord } from '@walstack/mmap-reader/internal';
 import {
   CallWatch,
@@ -12,7 +12,7 @@ import {
   type WalkPolicy,
 } from '@walstack/mmap-reader/internal';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
-import { watched } from '@walstack/storage-io/internal';
+import { kindOf, watched } from '@walstack/storage-io/internal';
 import { readAround } from '../salvage/holes/damaged-segment.js';
 import { type QuarantinedFile, readQuarantinedFiles, segmentNameOf } from './quarantined-files.js';
 
@@ -54,7 +54,8 @@ interface Run {
   readonly header: SegmentHeader;
   readonly from: number;
   readonly firstLsn: Lsn;
-  /** The last LSN of it. */
+  /** The LSN from which on it is read, and the last one. */
+  readonly readFrom: Lsn;
   readonly lastLsn: Lsn;
 }
 
@@ -120,24 +121,26 @@ export class QuarantineReader implements PieceReader<WalRecord> {
       this.#progress.pass();
       run = this.#runs.shift();
     }
-    const { path, header, from, firstLsn, lastLsn } = run;
+    const { path, header, from, firstLsn, readFrom, lastLsn } = run;
     const { decoding, blocking } = this.#plan;
     yield* loadKeys(decoding.keyRing, [header.keyId], blocking);
     const decoder = new PayloadDecoder(header, path, decoding);
     this.walk.enter(yield* openStreamed(this.io, { path, header }, { from, nextLsn: firstLsn }), decoder);
-    this.walk.nextLsn = Math.max(firstLsn, this.#fromIn(path));
+    this.walk.nextLsn = Math.max(readFrom, this.#fromIn(path));
     this.walk.until = Math.min(lastLsn, this.#plan.to);
-    this.#records += lastLsn - firstLsn + 1;
+    this.#records += lastLsn - readFrom + 1;
     return true;
   }
 
-  /** The names of the segments in the order of their numbers. @throws `WAL_NOT_FOUND` when there are none */
+  /** The names of the segments in the order of their numbers. @throws `WAL_NOT_FOUND` when there are none, and no report of a salvage */
   #list(): string[] {
     const { io } = this;
     const { directory, after } = this.#plan;
     // Of two segments with one name one has a number appended.
     const names = io.list(directory).filter((name) => segmentNameOf(name) !== undefined);
-    if (names.length === 0) {
+    // A salvage that has cut the newest segment takes nothing out of the log: that stays in its place.
+    const isOfSalvage = names.length > 0 || kindOf(io, join(directory, FileName.salvage)) === 'file';
+    if (!isOfSalvage) {
       const what = `no segment is in ${directory}: give the directory of one salvage, such as log/quarantine/<time>-<id>`;
       throw new WalError('WAL_NOT_FOUND', what, { path: directory });
     }
@@ -153,7 +156,7 @@ export class QuarantineReader implements PieceReader<WalRecord> {
   }
 
   /** What of a segment can be read. */
-  *#runsOf({ path, header, limit }: QuarantinedFile): IoRoutine<readonly Run[]> {
+  *#runsOf({ path, header, limit, cutOff }: QuarantinedFile): IoRoutine<readonly Run[]> {
     if (header === undefined) this.#report(path, 0, undefined, undefined);
     // The log may have been cut where the segment begins.
     if (header === undefined || (limit !== undefined && limit <= header.firstLsn)) return [];
@@ -162,13 +165,22 @@ export class QuarantineReader implements PieceReader<WalRecord> {
     const runs: Run[] = [];
     let from = header.blockBytes;
     let { firstLsn } = header;
+    const addPart = (readFrom: Lsn, nextLsn: Lsn): void => {
+      const isWanted = nextLsn > Math.max(readFrom, this.#fromIn(path)) && readFrom <= this.#plan.to;
+      if (isWanted) runs.push({ path, header, from, firstLsn, readFrom, lastLsn: nextLsn - 1 });
+    };
     const add = (nextLsn: Lsn): void => {
-      const isWanted = nextLsn > Math.max(firstLsn, this.#fromIn(path)) && firstLsn <= this.#plan.to;
-      if (isWanted) runs.push({ path, header, from, firstLsn, lastLsn: nextLsn - 1 });
+      let readFrom = firstLsn;
+      for (const cut of cutOff) {
+        addPart(readFrom, Math.min(nextLsn, cut.firstLsn));
+        readFrom = Math.max(readFrom, cut.nextLsn);
+      }
+      addPart(readFrom, nextLsn);
     };
     for (const gap of gaps) {
       add(gap.firstLsn);
-      if (gap.nextLsn > gap.firstLsn) this.#report(path, gap.from, gap.firstLsn, gap.nextLsn - 1);
+      const isCutOff = cutOff.some((cut) => cut.firstLsn <= gap.firstLsn && gap.nextLsn <= cut.nextLsn);
+      if (gap.nextLsn > gap.firstLsn && !isCutOff) this.#report(path, gap.from, gap.firstLsn, gap.nextLsn - 1);
       from = gap.to ?? segment.end;
       firstLsn = gap.nextLsn;
     }

@@ -12,6 +12,7 @@ import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { kindOf } from '@walstack/storage-io/internal';
 import { isSalvageDirectory } from '../salvage/quarantine.js';
 import { limitOf, readJournal, type SalvageJournal } from '../salvage/salvage-journal.js';
+import { isFailureOfFile } from '../segments/segment-file.js';
 
 /** A segment file in a quarantine. */
 export interface QuarantinedFile {
@@ -20,6 +21,15 @@ export interface QuarantinedFile {
   readonly header: SegmentHeader | undefined;
   /** The first LSN that is not read: a later segment of the log began with it, so that what is in this file from there on was cut off. */
   readonly limit: Lsn | undefined;
+  /** What is not read below that, in ascending order: it was cut off behind a salvage, which had given up what comes behind it. */
+  readonly cutOff: readonly CutOff[];
+}
+
+/** LSNs that a cut has removed. */
+export interface CutOff {
+  readonly firstLsn: Lsn;
+  /** The first LSN behind them. */
+  readonly nextLsn: Lsn;
 }
 
 /** Where a segment begins: earlier ones were cut there, but for what only a salvage has given up. */
@@ -35,16 +45,25 @@ export function* readQuarantinedFiles(
   for (const name of names) headers.push(yield* readableHeader(io, join(directory, name)));
   const isReport = kindOf(io, join(directory, FileName.salvage)) === 'file';
   const journal = isReport ? yield* readJournal(io, directory) : undefined;
-  const elsewhere = journal === undefined ? [] : yield* beginningsBeside(io, directory, journal);
-  const limits = limitsOf(headers, [...beginningsIn(names, headers, journal), ...elsewhere]);
+  const lowest = lowestOf(headers);
+  const isAlone = journal === undefined || lowest === Number.POSITIVE_INFINITY;
+  const elsewhere = isAlone ? [] : yield* beginningsBeside(io, directory, journal, lowest);
+  const cutOff = cutOffIn(headers, [...beginningsIn(names, headers, journal), ...elsewhere]);
   return names.map((name, index) => {
     const header = headers[index];
     const path = join(directory, name);
-    if (header === undefined) return { path, header, limit: undefined };
-    const least = Math.min(limits.get(header.number) ?? Number.POSITIVE_INFINITY, keptUpTo(journal, name));
-    return { path, header, limit: Number.isFinite(least) ? least : undefined };
+    if (header === undefined) return { path, header, limit: undefined, cutOff: [] };
+    const ranges = cutOff.get(header.number) ?? [];
+    const last = ranges.at(-1);
+    const isOpen = last?.nextLsn === Number.POSITIVE_INFINITY;
+    const least = Math.min(isOpen ? last.firstLsn : Number.POSITIVE_INFINITY, keptUpTo(journal, name));
+    const limit = Number.isFinite(least) ? least : undefined;
+    return { path, header, limit, cutOff: isOpen ? ranges.slice(0, -1) : ranges };
   });
 }
+
+const lowestOf = (headers: readonly (SegmentHeader | undefined)[]): number =>
+  headers.reduce((least, header) => Math.min(least, header?.number ?? least), Number.POSITIVE_INFINITY);
 
 function* readableHeader(io: StorageIo, path: string): IoRoutine<SegmentHeader | undefined> {
   try {
@@ -57,28 +76,47 @@ function* readableHeader(io: StorageIo, path: string): IoRoutine<SegmentHeader |
 
 /**
  * The segments of the log that earlier salvages have put into other directories of its quarantine: one of them may have cut a file
- * that stayed in the log then.
+ * that stayed in the log then. What cannot be read there shows nothing.
+ *
+ * @param lowest - the lowest number of a segment in this directory: only later ones have cut one
  */
 function* beginningsBeside(
   io: StorageIo,
   directory: string,
-  { logId, number: newest }: SalvageJournal,
+  journal: SalvageJournal,
+  lowest: number,
 ): IoRoutine<readonly Beginning[]> {
   const parent = dirname(directory);
   const others = isSalvageDirectory(directory) ? io.list(parent).filter(isSalvageDirectory) : [];
   const found: Beginning[] = [];
   for (const other of others) {
-    const place = join(parent, other);
-    if (other === basename(directory) || kindOf(io, join(place, FileName.salvage)) !== 'file') continue;
-    const journal = yield* readJournal(io, place);
-    if (journal === undefined || !sameId(journal.logId, logId)) continue;
-    const names = io.list(place).filter((name) => segmentNameOf(name) !== undefined);
-    const headers: (SegmentHeader | undefined)[] = [];
-    for (const name of names) headers.push(yield* readableHeader(io, join(place, name)));
-    found.push(...beginningsIn(names, headers, journal));
+    if (other === basename(directory)) continue;
+    try {
+      found.push(...(yield* beginningsOf(io, join(parent, other), journal, lowest)));
+    } catch (error) {
+      if (!isFailureOfFile(error) && !WalError.is(error, 'WAL_UNSUPPORTED_VERSION')) throw error;
+    }
   }
+  return found;
+}
+
+/** Those that an earlier salvage has put into its directory. */
+function* beginningsOf(
+  io: StorageIo,
+  place: string,
+  { logId, number: newest }: SalvageJournal,
+  lowest: number,
+): IoRoutine<readonly Beginning[]> {
+  if (kindOf(io, join(place, FileName.salvage)) !== 'file') return [];
+  const journal = yield* readJournal(io, place);
+  // What is in the directory has lower numbers than the segment that the salvage has made.
+  if (journal === undefined || journal.number <= lowest || !sameId(journal.logId, logId)) return [];
   // What a later salvage has taken out of the log, and came behind this one, has cut nothing here.
-  return found.filter(({ number }) => number < newest);
+  const isBetween = (number: number): boolean => number > lowest && number < newest;
+  const names = io.list(place).filter((name) => isBetween(segmentNameOf(name)?.number ?? 0));
+  const headers: (SegmentHeader | undefined)[] = [];
+  for (const name of names) headers.push(yield* readableHeader(io, join(place, name)));
+  return beginningsIn(names, headers, journal).filter(({ number }) => isBetween(number));
 }
 
 /** The segments that are known by their headers, or by the names that these had. */
@@ -120,23 +158,37 @@ function namedIn(
   return [...named.values()];
 }
 
-/** By the number of each segment: the lowest LSN with which a later one begins. */
-function limitsOf(
+/**
+ * By the number of each segment: what later ones have cut off, in ascending order. What a salvage has given up was not in the log any more
+ * when a later one was cut.
+ */
+function cutOffIn(
   headers: readonly (SegmentHeader | undefined)[],
   beginnings: readonly Beginning[],
-): ReadonlyMap<number, Lsn> {
-  const limits = new Map<number, Lsn>();
+): ReadonlyMap<number, readonly CutOff[]> {
+  const found = new Map<number, readonly CutOff[]>();
   const numbers = headers.flatMap((header) => (header === undefined ? [] : [header.number])).sort((a, b) => b - a);
   const later = beginnings.toSorted((a, b) => b.number - a.number || Number(a.salvaged) - Number(b.salvaged));
   let index = 0;
-  let least = Number.POSITIVE_INFINITY;
+  let ranges: readonly CutOff[] = [];
   for (const number of numbers) {
     for (let each = later[index]; each !== undefined && each.number > number; each = later[++index]) {
-      least = each.salvaged ? Number.POSITIVE_INFINITY : Math.min(least, each.firstLsn);
+      ranges = cutOffBefore(ranges, each);
     }
-    limits.set(number, least);
+    found.set(number, ranges);
   }
-  return limits;
+  return found;
+}
+
+/** What is cut off of a segment where another one begins, before others have cut off these ranges. */
+function cutOffBefore(ranges: readonly CutOff[], { firstLsn, salvaged }: Beginning): readonly CutOff[] {
+  const below = ranges
+    .filter((range) => range.firstLsn < firstLsn)
+    .map((range) => ({ ...range, nextLsn: Math.min(range.nextLsn, firstLsn) }));
+  if (salvaged) return below;
+  const last = below.at(-1);
+  const from = last?.nextLsn === firstLsn ? last.firstLsn : firstLsn;
+  return [...below.filter((range) => range.firstLsn < from), { firstLsn: from, nextLsn: Number.POSITIVE_INFINITY }];
 }
 
 /** The name of a segment without the number that a second one of the same name has appended. */

@@ -73,7 +73,7 @@ const OPTIONS = optionNames<ReplayQuarantineOptions>({
  * for (const record of replayQuarantine(salvage.quarantine)) console.log(record.lsn);
  * ```
  *
- * Iterating, and `forEach`, throws `WAL_NOT_FOUND` where there is no segment, `WAL_UNSUPPORTED_VERSION`, `WAL_IO_FAILED`,
+ * Iterating, and `forEach`, throws `WAL_NOT_FOUND` where there is no segment and no report of a salvage, `WAL_UNSUPPORTED_VERSION`, `WAL_IO_FAILED`,
  * `WAL_BAD_KEY` and `WAL_TOO_LARGE` for records that cannot be decoded, `WAL_ABORTED`. With a `keyRing`, records in the clear need
  * `allowPlaintext`, as nothing proves that they are older than the encryption of the log.
  *

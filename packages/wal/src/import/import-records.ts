@@ -199,6 +199,8 @@ class Import {
       if (quarantine && segment !== path && segment !== undefined) this.#file = { sourceFile: basename(segment) };
       path = segment;
       for (let record = reader.next(); record !== undefined; record = reader.next()) {
+        // In a quarantine a part of the source may be left out, which was cut off inside a batch.
+        if (this.#batchRead !== undefined && record.lsn !== this.#batchRead.sourceLsn + 1) await this.#endBatch();
         const isContinued = ((reader.walk.frames?.flags ?? 0) & RecordFlag.batchContinues) !== 0;
         const waiting = this.#take(record, isContinued);
         if (waiting !== undefined) await waiting;
