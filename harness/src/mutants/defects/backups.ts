@@ -95,8 +95,8 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     test: READONLY_TEST,
     breaks: 'A backup changes nothing of a log that is only read.',
     file: BACKUP,
-    find: '    if (!this.#isReadonly) yield* this.#log.madeBackups.add(list.id);\n',
-    replace: '    yield* this.#log.madeBackups.add(list.id);\n',
+    find: '    if (!this.#isReadonly) yield* madeBackups.add(list.id);\n',
+    replace: '    yield* madeBackups.add(list.id);\n',
   },
   {
     name: 'nothing-kept-for-a-backup',
