@@ -26,7 +26,7 @@ export interface QuarantinedFile {
 }
 
 /** LSNs that a cut has removed. */
-export interface CutOff {
+interface CutOff {
   readonly firstLsn: Lsn;
   /** The first LSN behind them. */
   readonly nextLsn: Lsn;
