@@ -12,6 +12,7 @@ const BENCHES = [
   'native',
   'turns',
   'verify',
+  'jetstream',
 ] as const;
 
 export type Bench = (typeof BENCHES)[number];

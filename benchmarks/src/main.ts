@@ -4,6 +4,8 @@ import { append } from './benches/append/append.js';
 import { cold } from './benches/cold/cold.js';
 import { crowds } from './benches/crowds/crowds.js';
 import { durable } from './benches/durable/durable.js';
+import { jetstream } from './benches/jetstream/jetstream.js';
+import { serverMissing } from './benches/jetstream/server.js';
 import { log } from './benches/log/log.js';
 import { native, nativeLeftOut } from './benches/native/native.js';
 import { percore } from './benches/percore/percore.js';
@@ -39,6 +41,7 @@ const CASES: Record<Bench, (settings: Settings) => Case[]> = {
   native,
   turns,
   verify,
+  jetstream,
 };
 
 /** Benches that measure the subjects; the others only measure parts of walstack. */
@@ -51,7 +54,15 @@ async function takingPart(given: Arguments): Promise<Pick<Settings, 'subjects' |
   if (wanted) installPeers(console.log);
   const peers = wanted ? peerSubjects() : { subjects: [], leftOut: [] };
   const [loop, fioLoop] = [nativeLoop(), fio()];
-  const sentences = [...own.leftOut, ...peers.leftOut, ...nativeLeftOut, loop, fioLoop, nativeScanMissing];
+  const sentences = [
+    ...own.leftOut,
+    ...peers.leftOut,
+    ...nativeLeftOut,
+    loop,
+    fioLoop,
+    nativeScanMissing,
+    serverMissing,
+  ];
   for (const sentence of sentences) if (typeof sentence === 'string') console.log(sentence);
   return {
     subjects: [...own.subjects, fileSystem, ...peers.subjects],

@@ -7,6 +7,8 @@ import { append } from '../src/benches/append/append.js';
 import { cold } from '../src/benches/cold/cold.js';
 import { crowds } from '../src/benches/crowds/crowds.js';
 import { durable } from '../src/benches/durable/durable.js';
+import { jetstream } from '../src/benches/jetstream/jetstream.js';
+import { serverMissing } from '../src/benches/jetstream/server.js';
 import { log } from '../src/benches/log/log.js';
 import { BytesLoop } from '../src/benches/native/bytes-loop.js';
 import { native } from '../src/benches/native/native.js';
@@ -197,6 +199,13 @@ test.each([
     ),
   ],
   ['verify', verify, { 'verify MiB=2': ['walstack verify', ...scan] }],
+  [
+    'jetstream',
+    jetstream,
+    serverMissing === undefined
+      ? { ship: ['walstack/jetstream', 'nats-client'], commit: ['walstack/replicated', 'walstack'] }
+      : {},
+  ],
 ])('%s measures every subject of every case, and leaves nothing behind', async (name, casesOf, expected) => {
   using scratch = new Scratch(folder());
   const settings: Settings = { ...AMOUNTS, subjects, nativeLoop: loop('native-loop'), fio: loop('fio'), scratch };

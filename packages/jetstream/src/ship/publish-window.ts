@@ -1,6 +1,9 @@
 import { WalError } from '@walstack/codec';
 import type { LogStream, Outgoing } from '../stream/log-stream.js';
 
+/** A window that was full is filled again when this part of it is on its way. */
+const LOW = 0.75;
+
 /**
  * Publishes messages in order without waiting for each: up to so many are on their way. Each one names the sequence of the one
  * before it, so where one is lost, none behind it is stored.
@@ -48,12 +51,19 @@ export class PublishWindow {
   }
 
   /**
-   * Publishes a message, once there is room.
+   * Publishes a message: at once where there is room, so that several go to the server in one piece.
    *
    * @param stored - called when this message and all before it are stored
+   * @returns to be awaited where it is not `undefined`: there was no room
    * @throws why an earlier message was not stored
    */
-  async publish(message: Outgoing, stored: (sequence: number) => void): Promise<void> {
+  publish(message: Outgoing, stored: (sequence: number) => void): Promise<void> | undefined {
+    if (this.#isStopped || this.#isFull(message.bytes.length)) return this.#publishLater(message, stored);
+    this.#send(message, stored);
+    return undefined;
+  }
+
+  async #publishLater(message: Outgoing, stored: (sequence: number) => void): Promise<void> {
     const { length } = message.bytes;
     while (this.#isStopped ? this.#error === undefined : this.#isFull(length)) {
       await new Promise<void>((resolve) => {
@@ -61,6 +71,11 @@ export class PublishWindow {
       });
     }
     if (this.#error !== undefined) throw this.#error.reason;
+    this.#send(message, stored);
+  }
+
+  #send(message: Outgoing, stored: (sequence: number) => void): void {
+    const { length } = message.bytes;
     const after = this.#sequence++;
     this.#messages++;
     this.#bytes += length;
@@ -70,6 +85,12 @@ export class PublishWindow {
   /** Waits until nothing is on its way. */
   async settled(): Promise<void> {
     await this.#before;
+  }
+
+  /** Whether it is worth going on: with room for many messages, and not for one. */
+  #hasRoom(): boolean {
+    const isLow = this.#messages <= LOW * this.#messagesMax && this.#bytes <= LOW * this.#bytesMax;
+    return isLow || this.#messages === 0 || this.#isStopped;
   }
 
   #isFull(length: number): boolean {
@@ -107,8 +128,7 @@ export class PublishWindow {
     } finally {
       this.#messages--;
       this.#bytes -= length;
-      this.#wake?.();
-      this.#wake = undefined;
+      if (this.#hasRoom()) this.#wake?.();
     }
   }
 

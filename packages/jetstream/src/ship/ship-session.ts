@@ -154,7 +154,8 @@ export class ShipSession {
       for (const record of records) {
         if (this.#ending.signal.aborted) return;
         published.add(record);
-        await shipping.ship(record);
+        const waiting = shipping.ship(record);
+        if (waiting !== undefined) await waiting;
       }
     }
   }

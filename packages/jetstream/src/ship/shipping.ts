@@ -22,6 +22,7 @@ export class Shipping {
   #segment: Uint8Array | undefined;
   /** The same, as the reader has it. */
   #current: SegmentHeader | undefined;
+  #logId = '';
   #isChecked = false;
 
   /** @param stored - called for each record that is stored in the stream, in order */
@@ -40,19 +41,35 @@ export class Shipping {
     this.#segment = end.segment;
   }
 
-  /** Publishes the next record. @throws `WAL_FENCED`, and why an earlier message was not stored */
-  async ship(record: StoredRecord): Promise<void> {
-    if (!this.#isChecked && this.#isPublished(record)) return;
+  /**
+   * Publishes the next record.
+   *
+   * @returns to be awaited where it is not `undefined`
+   * @throws `WAL_FENCED`, and why an earlier message was not stored
+   */
+  ship(record: StoredRecord): Promise<void> | undefined {
+    if (!this.#isChecked && this.#isPublished(record)) return undefined;
+    if (record.segment !== this.#current) return this.#shipFirst(record);
+    return this.#publish(record);
+  }
+
+  /** Publishes the first record of a segment. */
+  async #shipFirst(record: StoredRecord): Promise<void> {
+    await this.#enter(record.segment);
+    await this.#publish(record);
+  }
+
+  #publish(record: StoredRecord): Promise<void> | undefined {
     const { segment, lsn } = record;
-    const logId = logIdText(segment.logId);
-    if (segment !== this.#current) await this.#enter(segment, logId);
-    const parts = split(encodeRecordMessage(record), this.#stream.contentBytesMax);
-    const id = recordId(logId, segment.number, lsn);
+    const bytes = encodeRecordMessage(record);
+    const id = recordId(this.#logId, segment.number, lsn);
+    if (bytes.length > this.#stream.contentBytesMax) return this.#publishParts(record, id, bytes);
+    return this.#window.publish({ id, bytes, part: undefined }, () => this.#stored(record, true));
+  }
+
+  async #publishParts(record: StoredRecord, id: string, whole: Uint8Array): Promise<void> {
+    const parts = split(whole, this.#stream.contentBytesMax);
     const of = parts.length;
-    if (of === 1)
-      return await this.#window.publish({ id, bytes: parts[0] as Uint8Array, part: undefined }, () =>
-        this.#stored(record, true),
-      );
     // Parts that were left by a lost connection stay, and all are published again: their identities must be others.
     const attempt = this.#window.sequence;
     for (const [index, bytes] of parts.entries()) {
@@ -79,13 +96,15 @@ export class Shipping {
   }
 
   /** Publishes the header of a segment, unless the stream has it. */
-  async #enter(segment: SegmentHeader, logId: string): Promise<void> {
+  async #enter(segment: SegmentHeader): Promise<void> {
+    const logId = logIdText(segment.logId);
     const bytes = encodeSegmentMessage(segment);
     if (this.#segment === undefined || Buffer.compare(bytes, this.#segment) !== 0) {
       await this.#window.publish({ id: segmentId(logId, segment.number), bytes, part: undefined }, () => {});
       this.#segment = bytes;
     }
     this.#current = segment;
+    this.#logId = logId;
   }
 
   /** Checks the first record of the log. @returns whether the stream has it already */

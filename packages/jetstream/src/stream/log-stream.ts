@@ -263,7 +263,9 @@ export class LogStream {
 async function connected({ connection, stream, timeoutMs }: StreamSettings): Promise<NatsConnection> {
   try {
     if (typeof connection === 'function') return await inTime(connection(), stream, timeoutMs);
-    return await connect({ timeout: timeoutMs, ...connection, reconnect: false });
+    // Without it, each message costs the stack of two errors that are never thrown.
+    const options = { timeout: timeoutMs, noAsyncTraces: true, ...connection, reconnect: false };
+    return await connect(options);
   } catch (error) {
     throw streamError(error, stream, 'connecting to the servers');
   }
