@@ -90,6 +90,10 @@ describe.skipIf(withoutServer !== undefined)('a replica', () => {
       .at(-1) as string;
     truncateSync(join(copy, last), readFileSync(join(copy, last)).length - 150);
     writeFileSync(join(copy, 'replica'), place);
+    // Pages that never reached the disk, between others that did.
+    const [, damaged = ''] = readdirSync(copy).filter((name) => (parseSegmentFileName(name)?.firstLsn ?? 0) > 300);
+    const bytes = readFileSync(join(copy, damaged));
+    writeFileSync(join(copy, damaged), bytes.fill(0, 8192, 12288));
     const again = start(copy, stream);
     await again.reached(600);
     await again.close();

@@ -156,7 +156,7 @@ export class LogReplica {
   /** Never rejects. */
   async #run(): Promise<void> {
     try {
-      const files = await ReplicaFiles.open(this.#directory, openStorageIo('auto', { needs: 'async' }));
+      const files = await this.#open();
       try {
         this.#lastLsn = (files.position?.nextLsn ?? 1) - 1;
         while (!this.#closing.signal.aborted) await this.#attempt(files);
@@ -168,6 +168,16 @@ export class LogReplica {
     }
     this.#waiters.fail(this.#failure ?? this.#closed());
     this.#enter(this.#failure === undefined ? 'closed' : 'failed', this.#failure);
+  }
+
+  async #open(): Promise<ReplicaFiles> {
+    const io = openStorageIo('auto', { needs: 'async' });
+    try {
+      return await ReplicaFiles.open(this.#directory, io);
+    } catch (error) {
+      await io.dispose();
+      throw error;
+    }
   }
 
   async #attempt(files: ReplicaFiles): Promise<void> {

@@ -1,7 +1,7 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FileName, type Lsn, parseSegmentFileName, type SegmentHeader, WalError } from '@walstack/codec';
-import { sameId } from '@walstack/mmap-reader/internal';
+import { type StoredRecord, sameId } from '@walstack/mmap-reader/internal';
 import type { StorageIo } from '@walstack/storage-io';
 import { DIRECTORY_MODE_DEFAULT, FILE_MODE_DEFAULT } from '@walstack/storage-io/internal';
 import { LocalRecords } from '../restore/local-records.js';
@@ -109,7 +109,7 @@ export class ReplicaFiles {
 
   async #addRecord(message: Extract<LogMessage, { readonly kind: 'record' }>): Promise<void> {
     const { lsn, frames, isContinued } = message;
-    const local = await this.#local?.read(lsn);
+    const local = await this.#readLocal(lsn);
     if (local === undefined) this.#dropLocal();
     else if (Buffer.compare(local.bytes, frames.at(-1)?.bytes as Uint8Array) !== 0) throw this.#fenced(lsn);
     await this.#files.add(frames, lsn, isContinued);
@@ -148,8 +148,18 @@ export class ReplicaFiles {
   /** A segment that is there has to be the one of the stream, unless the log was cut: then what is there may be older. */
   async #checkSegment({ firstLsn, segmentId }: SegmentHeader): Promise<void> {
     if (firstLsn < (this.#position?.nextLsn ?? firstLsn)) return this.#dropLocal();
-    const local = await this.#local?.read(firstLsn);
+    const local = await this.#readLocal(firstLsn);
     if (local !== undefined && !sameId(local.segment.segmentId, segmentId)) throw this.#fenced(firstLsn);
+  }
+
+  /** A record that is there; `undefined` where there is none that can be read: what a crash has left is written again. */
+  async #readLocal(lsn: Lsn): Promise<StoredRecord | undefined> {
+    try {
+      return await this.#local?.read(lsn);
+    } catch (error) {
+      if (WalError.is(error)) return undefined;
+      throw error;
+    }
   }
 
   #fenced(lsn: Lsn): WalError {

@@ -6,6 +6,7 @@ import {
   encodeSegmentHeader,
   FileName,
   type Lsn,
+  SEGMENT_HEADER_BYTES,
   type SegmentHeader,
   segmentFileName,
 } from '@walstack/codec';
@@ -93,7 +94,7 @@ export class SegmentFiles {
 
   /** Opens a segment of a replica, which has its name only with its header: others may read it at any time. */
   async #openNamed(path: string, block: Uint8Array): Promise<FileHandle> {
-    const present = await this.#openPresent(path, block.length);
+    const present = await this.#openPresent(path, block.subarray(0, SEGMENT_HEADER_BYTES));
     if (present !== undefined) return present;
     const draft = join(this.#directory, FileName.nextSegment);
     const file = await open(draft, 'w+', FILE_MODE_DEFAULT);
@@ -108,8 +109,8 @@ export class SegmentFiles {
     }
   }
 
-  /** Opens a segment that is there from before a crash: what is written again are the same bytes. */
-  async #openPresent(path: string, bytes: number): Promise<FileHandle | undefined> {
+  /** Opens a segment that is there from before a crash, with this header: what is written again are the same bytes. */
+  async #openPresent(path: string, header: Uint8Array): Promise<FileHandle | undefined> {
     let file: FileHandle;
     try {
       file = await open(path, 'r+');
@@ -117,7 +118,9 @@ export class SegmentFiles {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
     }
-    if ((await file.stat()).size >= bytes) return file;
+    const found = Buffer.alloc(header.length);
+    await file.read(found, 0, found.length, 0);
+    if (found.equals(header)) return file;
     await file.close();
     return undefined;
   }
