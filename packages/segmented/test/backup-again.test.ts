@@ -1,8 +1,10 @@
+import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BackupReport, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
-import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
+import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { ringOf } from '../../../harness/test-kit/keys.js';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { filled, hashes, openBackedUp, readAll } from './support/backups.js';
 import { flip, readFile, snapshot, writeFile } from './support/files.js';
@@ -275,4 +277,54 @@ test('a segment of which the earlier backup has less is copied again: it is of a
   await whole.backup('/backup', { hardLinks: false });
   expect(await readAll(io, '/backup')).toEqual(['1: one', '2: two', '3: three', '4: four']);
   for (const wal of [made, cut, whole]) await wal.close();
+});
+
+test('a mark alone that was written behind the last record since does not have the newest segment copied again', async () => {
+  const { io, config, wal, fill, beside } = await openBackedUp(createMemoryStorageIo());
+  await fill(20);
+  const first = await wal.backup(beside('backup'));
+  const before = await hashes(io, beside('backup'));
+  await wal.close();
+  const again = await SegmentedWal.open(config);
+  expect(await again.backup(beside('backup'))).toMatchObject({ keptSegments: first.segments, copiedSegments: 0 });
+  expect(await hashes(io, beside('backup'))).toEqual(before);
+  again.append('more');
+  expect(await again.backup(beside('backup'))).toMatchObject({ keptSegments: first.segments - 1, copiedSegments: 1 });
+  expect(await readAll(io, beside('backup'))).toEqual([...filled(1, 20), '21: more']);
+  await again.close();
+});
+
+test('an empty segment that is replaced while the backup is made does not end it', async () => {
+  const { io, config, wal, fill, beside } = await openBackedUp(createMemoryStorageIo());
+  await fill(40);
+  copyDirectory(io, config.directory, '/killed');
+  await wal.close();
+  const killed = await SegmentedWal.open({ ...config, directory: '/killed' });
+  let isChanged = false;
+  const onProgress = (): void => {
+    if (isChanged) return;
+    isChanged = true;
+    killed.setEncryptionRing(ringOf(1));
+    killed.append('more');
+    killed.syncSync();
+  };
+  const report = await killed.backup(beside('backup'), { hardLinks: false, onProgress });
+  expect(report).toMatchObject({ firstLsn: 1, lastLsn: 41 });
+  const expected = [...filled(1, 40), '41: more'];
+  expect(await readAll(io, beside('backup'), { keyRing: ringOf(1), allowPlaintext: true })).toEqual(expected);
+  await killed.close();
+});
+
+test('a directory in that of the log is refused by whatever name', async () => {
+  const { io, config, wal, beside } = await openBackedUp(createSyncFsStorageIo());
+  const link = beside('link');
+  symlinkSync(config.directory, link, 'dir');
+  for (const directory of [link, join(link, 'backup'), join(link, 'one', 'other')]) {
+    const error = await rejection(wal.backup(directory));
+    expect(error).toMatchObject({ code: 'WAL_FOREIGN_DIRECTORY', reason: 'log' });
+  }
+  expect(io.list(config.directory).filter((name) => !name.startsWith('LOCK') && !name.endsWith('.seg'))).toEqual([]);
+  await wal.backup(join(link, '..', 'backup'));
+  await wal.close();
+  await io.dispose();
 });

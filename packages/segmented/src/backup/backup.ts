@@ -95,7 +95,7 @@ export class Backup {
     const { io } = environment;
     const directory = this.#directory;
     this.#throwIfEnded();
-    refuseOwnDirectory(directory, settings.directory);
+    refuseOwnDirectory(io, directory, settings.directory);
     if (checkTarget(io, directory) === undefined) makeDirectories(io, directory, settings.directoryMode);
     const unlock = io.lock(join(directory, FileName.lock), settings.fileMode);
     try {
@@ -106,8 +106,8 @@ export class Backup {
         try {
           return yield* this.#makeOf(moment);
         } catch (error) {
-          // The end of the log was cut off meanwhile, and files of it are gone: it is backed up as it is now.
-          if (this.#generation === moment.generation || !isOfACut(error)) throw error;
+          // Files of it are gone meanwhile: it is backed up as it is now.
+          if (!isOfMissing(error) || !this.#lacks(moment)) throw error;
         } finally {
           moment.release();
         }
@@ -115,6 +115,12 @@ export class Backup {
     } finally {
       unlock();
     }
+  }
+
+  /** Whether the end of the log was cut off since, or another segment has taken the place of an empty one. */
+  #lacks({ generation, segments }: Moment): boolean {
+    const present = new Set(this.#log.writer.segments.map(({ path }) => path));
+    return this.#generation !== generation || segments.some(({ path }) => !present.has(path));
   }
 
   /** Makes everything durable, and takes the log as it is then; runs in the write queue. */
@@ -142,8 +148,9 @@ export class Backup {
     const { logId } = checkpoint;
     this.#logId = hexOf(logId);
     const { salvagedBelow = 0 } = checkpoint;
-    const list: BackupList = { id, logId: this.#logId, salvagedBelow, segments: segments.map(listed) };
-    const earlier = yield* readEarlier(io, directory, list.logId);
+    const earlier = yield* readEarlier(io, directory, this.#logId);
+    const now = segments.map(listed);
+    const list: BackupList = { id, logId: this.#logId, salvagedBelow, segments: now.map(endingAs(earlier)) };
     const known = earlier && (yield* madeBackups.find(earlier.id));
     if (earlier === undefined) {
       yield* refuseStagedOfOther(io, directory, list.logId);
@@ -171,13 +178,13 @@ export class Backup {
   /** Copies or links what the earlier backup lacks. @returns the names of the staged files that are needed */
   *#stage(
     segments: readonly Segment[],
-    { salvagedBelow }: BackupList,
+    { salvagedBelow, segments: list }: BackupList,
     earlier: BackupList | undefined,
     tally: BackupTally,
   ): IoRoutine<Set<string>> {
     const { io } = this.#log.environment;
     yield* this.#removeDrafts();
-    const files = segments.map((segment) => fileOf(segment, segment === segments.at(-1)));
+    const files = list.map((now, index) => fileOf(segments[index] as Segment, now, index === list.length - 1));
     // First: what an earlier backup has staged of segments that the log has removed since takes room.
     yield* this.#removeStagedBut(new Set(files.map(({ stage }) => stage)));
     const present = new Map(earlier?.segments.slice(0, -1).map((segment) => [segment.number, segment]));
@@ -325,16 +332,15 @@ interface BackupFile {
   readonly isNewest: boolean;
 }
 
-function fileOf(segment: Segment, isNewest: boolean): BackupFile {
-  const now = listed(segment);
+function fileOf(segment: Segment, now: ListedSegment, isNewest: boolean): BackupFile {
   const name = listedName(now);
   return { segment, now, name, stage: stagedName(name, isNewest), isNewest };
 }
 
-/** Whether an error may come from files that a cut has removed, or that are used again since. */
-const isOfACut = (error: unknown): boolean => WalError.is(error) && CUT_CODES.has(error.code);
+/** Whether an error may come from files that were removed, or that are used again since. */
+const isOfMissing = (error: unknown): boolean => WalError.is(error) && MISSING_CODES.has(error.code);
 
-const CUT_CODES: ReadonlySet<string> = new Set(['WAL_NOT_FOUND', 'WAL_TRUNCATED', 'WAL_BAD_HEADER', 'WAL_CORRUPT']);
+const MISSING_CODES: ReadonlySet<string> = new Set(['WAL_NOT_FOUND', 'WAL_TRUNCATED', 'WAL_BAD_HEADER', 'WAL_CORRUPT']);
 
 /** Whether an earlier backup has a segment with the same records lost: a salvage around damage replaces the file. */
 const hasSameHoles = (before: ListedSegment | undefined, now: ListedSegment): boolean =>
@@ -346,6 +352,14 @@ const hasSameHoles = (before: ListedSegment | undefined, now: ListedSegment): bo
  */
 const hasLess = (before: ListedSegment | undefined, now: ListedSegment): boolean =>
   before !== undefined && before.nextLsn < now.nextLsn;
+
+/** What a backup says of a segment: where nothing but a mark was written to the newest one since, it ends as in the earlier backup. */
+const endingAs =
+  (earlier: BackupList | undefined) =>
+  (now: ListedSegment): ListedSegment => {
+    const before = earlier?.segments.at(-1);
+    return before !== undefined && isSameSegment({ ...before, end: now.end }, now) ? before : now;
+  };
 
 const isSameList = (a: BackupList | undefined, b: BackupList): boolean =>
   a?.segments.length === b.segments.length && b.segments.every((segment, at) => isSameFile(a.segments[at], segment));

@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { realpathSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { FileName, type Lsn, parseSegmentFileName, type SegmentHeader, WalError } from '@walstack/codec';
 import { parseStagedName } from '@walstack/codec/internal';
 import { type LogFiles, listFiles, readHeader } from '@walstack/mmap-reader/internal';
@@ -15,10 +16,22 @@ function refused(directory: string, reason: Refusal, what: string): WalError {
   return new WalError('WAL_FOREIGN_DIRECTORY', `${directory} ${what}: ${advice}`, { path: directory, reason });
 }
 
-/** @throws `WAL_FOREIGN_DIRECTORY` for the directory of the log that is backed up, or one in it */
-export function refuseOwnDirectory(directory: string, logDirectory: string): void {
-  if (directory !== logDirectory && !directory.startsWith(join(logDirectory, '/'))) return;
+/** @throws `WAL_FOREIGN_DIRECTORY` for the directory of the log that is backed up, or one in it, also through a symbolic link */
+export function refuseOwnDirectory(io: StorageIo, directory: string, logDirectory: string): void {
+  const { realFiles } = io.capabilities;
+  const [target, log] = realFiles ? [realPathOf(directory), realPathOf(logDirectory)] : [directory, logDirectory];
+  if (target !== log && !target.startsWith(join(log, '/'))) return;
   throw refused(directory, 'log', 'is in the directory of the log');
+}
+
+/** A path without symbolic links, as far as there is anything at it. */
+function realPathOf(path: string): string {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : join(realPathOf(parent), basename(path));
+  }
 }
 
 /**
