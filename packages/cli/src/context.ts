@@ -22,7 +22,7 @@ export interface Context {
   /** Standard error, where progress and remarks go. */
   readonly err: OutputStream;
   readonly stdin: Readable;
-  /** Aborted by SIGINT, and when nothing reads standard output any more. */
+  /** Aborted by SIGINT, SIGTERM or SIGHUP, and when nothing reads standard output any more. */
   readonly signal: AbortSignal;
   readonly paint: Paint;
   /** The exit code when the command returns; 0 unless the command sets it. */

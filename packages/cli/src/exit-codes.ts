@@ -15,7 +15,7 @@ export const ExitCode = {
   locked: 5,
   /** A key is missing or wrong. */
   badKey: 6,
-  /** Ended by SIGINT, as shells count it. */
+  /** Ended by SIGINT, SIGTERM or SIGHUP, as shells count it. */
   interrupted: 130,
 } as const;
 
@@ -36,6 +36,11 @@ export function exitCodeOf(error: unknown): number {
   // With a reason it is about the directory of a backup.
   if (error.code === 'WAL_FOREIGN_DIRECTORY' && error.reason !== undefined) return ExitCode.failed;
   return BY_CODE[error.code] ?? ExitCode.failed;
+}
+
+/** The exit code for several logs: damage counts more than anything else. */
+export function worseExitCode(one: number, other: number): number {
+  return one === ExitCode.damaged || other === ExitCode.damaged ? ExitCode.damaged : Math.max(one, other);
 }
 
 /** Arguments that do not fit the command, or the kind of log. */

@@ -4,7 +4,7 @@ import { run } from './run.js';
 
 const interrupted = new AbortController();
 // The first one ends the command in order; the next one ends the process.
-process.once('SIGINT', () => interrupted.abort());
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interrupted.abort());
 
 const { stdout, stderr, stdin, env } = process;
 process.exitCode = await run(process.argv.slice(2), { stdout, stderr, stdin, env, signal: interrupted.signal });

@@ -4,7 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { type Context, interruptedCode, type Streams } from './context.js';
 import { EXIT_CODE_HELP, ExitCode, exitCodeOf, UsageError } from './exit-codes.js';
 import { errorJson } from './output/error-json.js';
-import { Output } from './output/output.js';
+import { Output, shown } from './output/output.js';
 import { type Paint, paintFor } from './output/paint.js';
 import { COMMANDS, type RegisterCommand } from './registry.js';
 
@@ -71,7 +71,7 @@ function report(error: unknown, context: Context, json: boolean, paint: Paint): 
   if (context.signal.aborted && isAbort(error)) return interruptedCode(context);
   if (json && WalError.is(error)) void context.out.json({ error: errorJson(error) });
   const name = WalError.is(error) ? error.code : error instanceof UsageError ? 'usage' : 'error';
-  const message = error instanceof Error ? error.message : String(error);
+  const message = shown(error instanceof Error ? error.message : String(error));
   context.err.write(`${paint('red', name)}: ${message}\n`);
   return exitCodeOf(error);
 }

@@ -3,7 +3,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import process from 'node:process';
 import { PassThrough, Readable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { SegmentedWal } from '@walstack/segmented';
 import { PortableWalWriter } from '@walstack/storage-io';
 import { expect, test } from 'vitest';
@@ -114,4 +117,45 @@ test('what append has acknowledged survives a kill of it', async () => {
   expect(last).toBeGreaterThan(1000);
   const { report } = json(await cli(['verify', log, '--json']));
   expect(report.lastLsn).toBeGreaterThanOrEqual(last);
+});
+
+test('append and import write into no file of a log, and make no log inside one or in the place of a core', async () => {
+  const directory = temporaryDirectory();
+  const [log, cores] = [join(directory, 'log'), join(directory, 'cores')];
+  await makeLog(log);
+  await cli(['hold', 'set', log, 'a', '5']);
+  await makeCores(cores);
+  const lines = '{"payload":"x"}\n';
+  for (const path of [join(log, 'checkpoint'), join(cores, 'manifest'), join(log, 'LOCK')]) {
+    for (const command of ['append', 'import']) {
+      const refused = await cli([command, path], { input: lines });
+      expect([path, refused.code]).toEqual([path, 2]);
+      expect(refused.err).toContain('is a file of the log in');
+    }
+  }
+  for (const path of [join(cores, 'core-2'), join(cores, 'new'), join(log, 'new'), join(directory, 'core-0')]) {
+    for (const command of ['append', 'import']) {
+      expect([path, (await cli([command, path, '--create'], { input: lines })).code]).toEqual([path, 2]);
+    }
+  }
+  for (const path of [log, cores]) expect((await cli(['verify', path])).code).toBe(0);
+});
+
+test('what was appended does not stay in memory', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  const kept: WeakRef<Buffer>[] = [];
+  async function* chunks(): AsyncGenerator<Buffer> {
+    for (let each = 0; each < 200; each++) {
+      const chunk = Buffer.from(new ArrayBuffer(8)).fill(10);
+      kept.push(new WeakRef(chunk));
+      yield chunk;
+    }
+    for (let each = 0; each < 5; each++) await turn();
+    setFlagsFromString('--expose-gc');
+    (runInNewContext('gc') as () => void)();
+    await turn();
+    expect(kept.filter((chunk) => chunk.deref() !== undefined).length).toBeLessThan(100);
+  }
+  const appended = await cli(['append', log, '--create'], { input: Readable.from(chunks(), { objectMode: true }) });
+  expect(appended).toMatchObject({ code: 0, err: '' });
 });

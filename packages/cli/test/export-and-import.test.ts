@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { PortableWalWriter } from '@walstack/storage-io';
@@ -15,11 +15,15 @@ test('export writes a new file, chooses records, and leaves no file behind where
   expect(done.out).toContain('4 records exported');
   const lines = readFileSync(at('some'), 'utf8').trimEnd().split('\n');
   expect(lines.map((line) => JSON.parse(line).lsn)).toEqual([10, 13, 16, 19]);
-  expect((await cli(['export', at('log'), '-o', at('some')])).code).toBe(1);
+  expect((await cli(['export', at('log'), '-o', at('some')])).code).toBe(2);
   expect(readFileSync(at('some'), 'utf8').trimEnd().split('\n')).toEqual(lines);
   flipByte(at('log'), 1, 'event 3');
   expect((await cli(['export', at('log'), '-o', at('all')])).code).toBe(3);
   expect(existsSync(at('all'))).toBe(false);
+  expect((await cli(['export', at('log'), '--to', '5', '-o', at('none')], { signal: AbortSignal.abort() })).code).toBe(
+    130,
+  );
+  expect(readdirSync(directory).sort()).toEqual(['log', 'some']);
   await makeCores(at('cores'));
   expect(jsonLines(await cli(['export', at('cores')])).length).toBeGreaterThan(0);
 });

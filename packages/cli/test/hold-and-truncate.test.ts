@@ -97,3 +97,25 @@ test('truncate refuses an open log, wrong arguments, and LSNs that are not there
   expect((await cli(['truncate', log, '--before', '2'])).code).toBe(5);
   await wal.close();
 });
+
+test('a hold is none that an object has by its prototype, and its name reaches the terminal without what that obeys', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  await makeLog(log);
+  for (const name of ['toString', '__proto__', 'constructor']) {
+    const released = await cli(['hold', 'release', log, name]);
+    expect(released).toMatchObject({ code: 2, out: '' });
+    expect(released.err).toContain('has no hold');
+  }
+  const name = 'a\x1b[31mb\x9bc';
+  const set = await cli(['hold', 'set', log, name, '5']);
+  expect(set.code).toBe(0);
+  const listed = await cli(['hold', 'list', log]);
+  const inJson = await cli(['hold', 'list', log, '--json']);
+  const inspected = await cli(['inspect', log]);
+  const truncated = await cli(['truncate', log, '--before', '20']);
+  for (const { out, err } of [set, listed, inJson, inspected, truncated]) {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they must not be there
+    expect(out + err).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+  }
+  expect(json(inJson).holds).toEqual({ [name]: 5 });
+});

@@ -82,14 +82,16 @@ async function append(log: string, options: AppendOptions, context: Context): Pr
 async function appendLines(commit: Commit<Uint8Array>, options: AppendOptions, context: Context): Promise<void> {
   const { out, signal, stdin } = context;
   const decode = DECODERS[options.encoding];
+  const failed = new AbortController();
   const window = new CommitWindow(
     commit,
     (place) => (options.json ? out.json({ lsn: place }) : out.line(String(place))),
     () => out.flush(),
+    failed,
   );
   let line = 0;
   try {
-    for await (const bytes of linesOf(stdin, signal)) {
+    for await (const bytes of linesOf(stdin, AbortSignal.any([signal, failed.signal]))) {
       line++;
       const payload = decoded(bytes, line, decode);
       await window.add(payload, payload.length);

@@ -4,7 +4,7 @@ import { parseSegmentFileName, WalError } from '@walstack/codec';
 import type { RecoveryReport } from '@walstack/segmented';
 import type { Command } from 'commander';
 import type { Context } from '../context.js';
-import { exitCodeOf } from '../exit-codes.js';
+import { exitCodeOf, worseExitCode } from '../exit-codes.js';
 import { type FrameView, markName, readSegment, type Surroundings, surroundings } from '../log/frame-walk.js';
 import { isOpened } from '../log/locks.js';
 import { withReadonly } from '../log/open-log.js';
@@ -135,7 +135,7 @@ async function attempts(target: Target, options: ReadLogOptions & FramesOptions,
 
 async function show(explanation: Explanation, { json }: ReadLogOptions, context: Context): Promise<void> {
   const { refusal } = explanation;
-  if (refusal !== undefined) context.exitCode = Math.max(context.exitCode, exitCodeOf(refusal));
+  if (refusal !== undefined) context.exitCode = worseExitCode(context.exitCode, exitCodeOf(refusal));
   if (json) return await context.out.json(explanationJson(explanation));
   for (const line of explanationLines(explanation, context)) await context.out.line(line);
 }

@@ -1,8 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createWriteStream, rmSync } from 'node:fs';
+import { createWriteStream, existsSync, rmSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Context } from '../context.js';
 import { UsageError } from '../exit-codes.js';
+import { nameFile } from '../log/copy.js';
 import { type EntryOptions, printEntries } from '../log/entries.js';
 import { integer, withFramesOptions, withLogOptions } from '../log/options.js';
 import { type PrintOptions, printFrames, printRecords } from '../log/print-records.js';
@@ -40,7 +43,9 @@ Examples:
 async function exportTo(target: Target, options: ExportOptions, context: Context): Promise<void> {
   const { output, json } = options;
   if (output === undefined) return void (await printAll(target, options, context));
-  const stream = createWriteStream(output, { flags: 'wx', flush: true });
+  if (existsSync(output)) throw new UsageError(`${output} is there already, and is not changed`);
+  const draft = `${output}.exporting-${randomBytes(4).toString('hex')}`;
+  const stream = createWriteStream(draft, { flags: 'wx', flush: true });
   await once(stream, 'open');
   const broken = new AbortController();
   const out = new Output(stream, broken);
@@ -50,11 +55,13 @@ async function exportTo(target: Target, options: ExportOptions, context: Context
     if (out.failure !== undefined) throw out.failure;
     stream.end();
     await once(stream, 'close');
+    context.signal.throwIfAborted();
+    await nameFile(draft, resolve(output));
     if (json) await context.out.json({ path: output, records });
     else await context.out.line(`${output}: ${countText(records, 'record')} exported`);
   } catch (error) {
     stream.destroy();
-    rmSync(output, { force: true });
+    rmSync(draft, { force: true });
     throw error;
   }
 }

@@ -5,6 +5,7 @@ import { withWritable, writableTarget } from '../log/open-for-writing.js';
 import { withReadonly } from '../log/open-log.js';
 import { integer, type ReadLogOptions, withLogOptions } from '../log/options.js';
 import { logOf, logsOf, type Target, targetAt } from '../log/target.js';
+import { shown } from '../output/output.js';
 import { tableLines } from '../output/table.js';
 import { lsnText, numberText } from '../output/units.js';
 
@@ -56,26 +57,30 @@ async function list(target: Target, options: ReadLogOptions, context: Context): 
 
 async function set(log: string, name: string, lsn: number, options: ReadLogOptions, context: Context): Promise<void> {
   await withWritable(directoryOf(log, options), options, context, {}, async (wal) => {
-    const before = wal.holds[name];
+    const before = holdOf(wal, name);
     await wal.hold(name, lsn);
     if (options.json) return await context.out.json({ directory: wal.directory, name, lsn, before: before ?? null });
     const moved = before === undefined ? '' : `; it was at ${before}`;
-    await context.out.line(`${wal.directory}: the hold ${name} keeps everything from LSN ${lsn} on${moved}`);
+    await context.out.line(`${wal.directory}: the hold ${shown(name)} keeps everything from LSN ${lsn} on${moved}`);
   });
 }
 
 async function release(log: string, name: string, options: ReadLogOptions, context: Context): Promise<void> {
   await withWritable(directoryOf(log, options), options, context, {}, async (wal) => {
-    const before = wal.holds[name];
+    const before = holdOf(wal, name);
     if (before === undefined) {
       const names = Object.keys(wal.holds).join(', ') || 'none';
       throw new UsageError(`${wal.directory} has no hold ${name}; it has ${names}`);
     }
     await wal.releaseHold(name);
     if (options.json) return await context.out.json({ directory: wal.directory, name, before });
-    await context.out.line(`${wal.directory}: the hold ${name} is released; it was at ${before}`);
+    await context.out.line(`${wal.directory}: the hold ${shown(name)} is released; it was at ${before}`);
   });
 }
+
+/** Not what every object has by its prototype. */
+const holdOf = ({ holds }: { readonly holds: Readonly<Record<string, number>> }, name: string): number | undefined =>
+  Object.hasOwn(holds, name) ? holds[name] : undefined;
 
 function directoryOf(log: string, { core }: ReadLogOptions): string {
   const target = writableTarget(log, false);

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { PortableWalWriter } from '@walstack/storage-io';
+import { WalError } from '@walstack/codec';
+import { PortableWalWriter, readFrames } from '@walstack/storage-io';
 import { type Command, Option } from 'commander';
 import type { Context } from '../context.js';
 import { interruptedCode } from '../context.js';
@@ -8,6 +9,7 @@ import { UsageError } from '../exit-codes.js';
 import { type Commit, CommitWindow } from '../log/commit-window.js';
 import { committedFrame } from '../log/frames.js';
 import { withWritable, writableTarget } from '../log/open-for-writing.js';
+import { withReadonly } from '../log/open-log.js';
 import {
   type FramesOptions,
   framesOf,
@@ -18,6 +20,7 @@ import {
 } from '../log/options.js';
 import { type ImportedRecord, recordOf } from '../log/record-lines.js';
 import { typesOption } from '../log/selection.js';
+import type { FramesTarget, LogTarget } from '../log/target.js';
 import { linesOf } from '../output/lines.js';
 import { countText } from '../output/units.js';
 
@@ -72,9 +75,10 @@ async function importInto(
   const isFrames = target.kind === 'frames';
   if (isFrames && options.keepLsns) throw new UsageError(`${target.path} is a file of frames, which have no LSN`);
   const source: Readable = file === undefined ? context.stdin : createReadStream(file);
-  const lines = new ImportedLines(source, options, context.signal, isFrames);
+  const failed = new AbortController();
+  const lines = new ImportedLines(source, options, AbortSignal.any([context.signal, failed.signal]), isFrames);
   const first = await lines.next();
-  const run = new Import(lines, first, options, context);
+  const run = new Import(lines, first, options, context, failed);
   try {
     // Nothing is opened, and no log is made, where there is nothing to import.
     if (first !== undefined) {
@@ -84,6 +88,7 @@ async function importInto(
     if (context.signal.aborted) context.exitCode = interruptedCode(context);
     await run.report(context.signal.aborted);
   } catch (error) {
+    await countStored(target, run, options, context);
     await run.report(true);
     throw error;
   } finally {
@@ -102,6 +107,7 @@ async function importRecords(
   const firstLsn = keepLsns ? { firstLsn: lsnOf(first) } : {};
   await withWritable(directory, options, context, { create, ...firstLsn }, async (wal) => {
     if (keepLsns) run.nextLsn = wal.lastLsn + 1;
+    run.before = wal.lastLsn;
     await run.all(({ payload, options: more }) => wal.commit(payload, more));
   });
 }
@@ -109,10 +115,41 @@ async function importRecords(
 async function importFrames(path: string, run: Import, options: ImportOptions): Promise<void> {
   const writer = await PortableWalWriter.open(path, { framed: true, create: false, ...framesOf(options) });
   try {
+    run.before = framesIn(path);
     await run.all(({ payload }) => committedFrame(writer, payload));
   } finally {
     await writer.close();
   }
+}
+
+/** What was handed over and not acknowledged may be stored, too: how much of it is. */
+async function countStored(
+  target: LogTarget | FramesTarget,
+  run: Import,
+  options: ImportOptions,
+  context: Context,
+): Promise<void> {
+  if (run.before === undefined || run.open === 0) return;
+  try {
+    if (target.kind === 'frames') return run.stored(framesIn(target.path) - run.before);
+    // Where it was interrupted, it is looked at all the same.
+    const looking = { ...context, signal: new AbortController().signal };
+    const { before } = run;
+    await withReadonly(target, options, looking, ({ lastLsn }) => run.stored(lastLsn - before, lastLsn));
+  } catch {
+    // What is said then is that it is not known.
+  }
+}
+
+/** The number of frames of a file, up to one that cannot be read. */
+function framesIn(path: string): number {
+  let count = 0;
+  try {
+    for (const _frame of readFrames(path, { copy: false })) count++;
+  } catch (error) {
+    if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
+  }
+  return count;
 }
 
 function lsnOf({ lsn, line }: ImportedLine): number {
@@ -179,13 +216,25 @@ class Import {
   readonly #context: Context;
   /** With `--keep-lsns`, the LSN that the next record gets. */
   nextLsn: number | undefined;
+  /** The last LSN of the log, or the number of frames, before the first record was appended; `undefined` until it was opened. */
+  before: number | undefined;
+  readonly #failed: AbortController;
+  /** The lines that were handed over and are not acknowledged, in order. */
+  readonly #handedOver: number[] = [];
   #records = 0;
   #leftOut = 0;
   /** Everything up to this line is imported, or was not chosen. */
   #doneLine: number;
   #places: { first: number; last: number } | undefined;
 
-  constructor(lines: ImportedLines, first: ImportedLine | undefined, options: ImportOptions, context: Context) {
+  constructor(
+    lines: ImportedLines,
+    first: ImportedLine | undefined,
+    options: ImportOptions,
+    context: Context,
+    failed: AbortController,
+  ) {
+    this.#failed = failed;
     this.#lines = lines;
     this.#first = first;
     this.#options = options;
@@ -198,11 +247,13 @@ class Import {
       commit,
       (place, record) => this.#acknowledged(place, record),
       async () => {},
+      this.#failed,
     );
     try {
       for (let record = this.#first; record !== undefined; record = await this.#lines.next()) {
         if (this.#isThere(record)) continue;
-        const { payload, options } = record;
+        const { payload, options, line } = record;
+        this.#handedOver.push(line);
         await window.add(record, payload.length + (options.meta?.length ?? 0));
       }
     } finally {
@@ -228,7 +279,27 @@ class Import {
     return false;
   }
 
-  #acknowledged(place: number, { line }: ImportedLine): undefined {
+  /** How many records were handed over and are not acknowledged. */
+  get open(): number {
+    return this.#handedOver.length;
+  }
+
+  /** So many records of this import are stored, of a log up to an LSN. */
+  stored(count: number, lastLsn?: number): void {
+    const more = Math.min(count - this.#records, this.#handedOver.length);
+    for (const line of this.#handedOver.splice(0, Math.max(0, more))) {
+      this.#records++;
+      this.#doneLine = line;
+    }
+    this.#handedOver.length = 0;
+    if (this.#places !== undefined && lastLsn !== undefined) this.#places.last = lastLsn;
+  }
+
+  #acknowledged(place: number, { line, lsn }: ImportedLine): undefined {
+    if (this.#options.keepLsns && place !== lsn) {
+      throw new Error(`line ${line} has LSN ${lsn}, and was stored as LSN ${place}: something else appends to the log`);
+    }
+    this.#handedOver.shift();
     this.#records++;
     this.#doneLine = line;
     this.#places = { first: this.#places?.first ?? place, last: place };
@@ -246,6 +317,12 @@ class Import {
       await out.line(`${countText(this.#records, 'record')} imported${as}${there}`);
     }
     if (!isUnfinished) return;
+    if (this.open > 0 && !this.#options.keepLsns) {
+      err.write(
+        `the lines up to ${lines} are done, and up to ${this.open} behind them may be: look before you go on\n`,
+      );
+      return;
+    }
     const how = this.#options.keepLsns ? 'with the same command' : `with --skip-lines ${lines}`;
     err.write(`the lines up to ${lines} are done: go on ${how}\n`);
   }

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { lstatSync, readdirSync } from 'node:fs';
-import { mkdir, rename, rm, rmdir } from 'node:fs/promises';
+import { rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Context } from '../context.js';
 import { UsageError } from '../exit-codes.js';
-import { copyDurably, syncDirectory } from '../log/copy.js';
+import { copyDurably, makeDirectoriesDurably, nameFile, syncDirectory } from '../log/copy.js';
 import { refuseOpened } from '../log/locks.js';
 import { type FramesOptions, type ReadLogOptions, withFramesOptions, withLogOptions } from '../log/options.js';
 import { type Target, targetAt } from '../log/target.js';
@@ -42,7 +42,7 @@ async function restore(source: Target, to: string, options: RestoreOptions, cont
   refuseOpened(source, 'make a backup of it, or close it there first');
   const isEmptyDirectory = checkFree(to);
   const draft = `${to}.restoring-${randomBytes(4).toString('hex')}`;
-  await mkdir(dirname(to), { recursive: true });
+  const made = await makeDirectoriesDurably(dirname(to));
   try {
     const bytes = await copyDurably(from, draft, context);
     const copy = targetAt(draft);
@@ -53,15 +53,33 @@ async function restore(source: Target, to: string, options: RestoreOptions, cont
       throw failure;
     }
     if (isEmptyDirectory) await rmdir(to);
-    await rename(draft, to);
-    await syncDirectory(dirname(to));
+    if (copy.kind === 'frames') await nameFile(draft, to);
+    else {
+      await rename(draft, to);
+      await syncDirectory(dirname(to));
+    }
     const records = verdicts.reduce((sum, { report, frames = 0 }) => sum + (report?.records ?? frames), 0);
     if (options.json) return await context.out.json({ path: to, bytes, records });
     const what = countText(records, source.kind === 'frames' ? 'frame' : 'record');
     await context.out.line(`${to}: ${context.paint('green', 'restored')} and verified, ${what}, ${bytesText(bytes)}`);
   } catch (error) {
     await rm(draft, { recursive: true, force: true });
+    if (made !== undefined) await removeEmpty(dirname(to), made);
     throw error;
+  }
+}
+
+/** Removes a directory and those above it, up to one, as far as they are empty. */
+async function removeEmpty(path: string, last: string): Promise<void> {
+  for (let each = path; ; each = dirname(each)) {
+    if (
+      !(await rmdir(each).then(
+        () => true,
+        () => false,
+      )) ||
+      each === last
+    )
+      return;
   }
 }
 

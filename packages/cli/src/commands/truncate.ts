@@ -7,6 +7,7 @@ import { refuseOpened } from '../log/locks.js';
 import { withWritable, writableTarget } from '../log/open-for-writing.js';
 import { integer, type ReadLogOptions, withLogOptions } from '../log/options.js';
 import { withOverlay } from '../log/overlay.js';
+import { shown } from '../output/output.js';
 import { bytesText, countText } from '../output/units.js';
 
 interface TruncateOptions extends ReadLogOptions {
@@ -121,5 +122,5 @@ function reasonsOf(lsn: number, holds: Truncated['holds'], { keptFor = [] }: Tru
   const reasons = [...held, ...followed];
   return reasons.length === 0
     ? ['  records before the LSN share a segment with later ones: segments are removed as a whole']
-    : reasons.map((reason) => `  ${reason}`);
+    : reasons.map((reason) => `  ${shown(reason)}`);
 }

@@ -2,7 +2,7 @@ import { WalError } from '@walstack/codec';
 import type { RecoveryReport } from '@walstack/segmented';
 import type { Command } from 'commander';
 import type { Context } from '../context.js';
-import { ExitCode, exitCodeOf } from '../exit-codes.js';
+import { ExitCode, exitCodeOf, worseExitCode } from '../exit-codes.js';
 import { isOpened } from '../log/locks.js';
 import { type ReadLogOptions, withFramesOptions, withLogOptions } from '../log/options.js';
 import { logOf, logsOf, targetAt } from '../log/target.js';
@@ -47,7 +47,7 @@ async function verify(log: string, options: VerifyLogOptions, context: Context):
   }
   for (const verdict of verdicts) {
     const { failure } = verdict;
-    if (failure !== undefined) context.exitCode = Math.max(context.exitCode, exitCodeOf(failure));
+    if (failure !== undefined) context.exitCode = worseExitCode(context.exitCode, exitCodeOf(failure));
     if (options.json) await context.out.json(verdictJson(verdict));
     else for (const line of verdictLines(verdict, context)) await context.out.line(line);
   }

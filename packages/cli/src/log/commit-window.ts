@@ -14,7 +14,8 @@ interface Pending {
 
 /**
  * Commits records side by side, so that they share writes and syncs, and acknowledges them in order. Not more than a bounded
- * number of them, and of bytes, wait at a time.
+ * number of them, and of bytes, wait at a time. Behind the first failure nothing is committed: a record behind a missing one would
+ * get its place.
  */
 export class CommitWindow<T> {
   readonly #commit: Commit<T>;
@@ -24,12 +25,18 @@ export class CommitWindow<T> {
   #bytes = 0;
   #unacknowledged = 0;
   #last: Promise<void> = Promise.resolve();
+  readonly #underWay = new Set<Promise<number>>();
+  readonly #failed: AbortController;
 
-  /** @param idle - called when everything that was added is acknowledged */
-  constructor(commit: Commit<T>, acknowledged: Acknowledged<T>, idle: () => Promise<void>) {
+  /**
+   * @param idle - called when everything that was added is acknowledged
+   * @param failed - aborted at the first failure: nothing more is to be read
+   */
+  constructor(commit: Commit<T>, acknowledged: Acknowledged<T>, idle: () => Promise<void>, failed: AbortController) {
     this.#commit = commit;
     this.#acknowledged = acknowledged;
     this.#idle = idle;
+    this.#failed = failed;
   }
 
   /** Commits a record; waits where too much is under way. @throws what committing an earlier one has thrown */
@@ -39,22 +46,25 @@ export class CommitWindow<T> {
       await first.done;
       this.#bytes -= first.bytes;
     }
+    if (this.#failed.signal.aborted) throw this.#failed.signal.reason;
     const committed = this.#commit(record);
+    this.#underWay.add(committed);
     // Its failure is reported in its turn.
-    committed.catch(() => {});
+    committed.catch((reason: unknown) => this.#failed.abort(reason)).finally(() => this.#underWay.delete(committed));
     this.#unacknowledged++;
     const done = this.#last.then(async () => {
       await this.#acknowledged(await committed, record);
       if (--this.#unacknowledged === 0) await this.#idle();
     });
-    done.catch(() => {});
+    done.catch((reason: unknown) => this.#failed.abort(reason));
     this.#last = done;
     this.#pending.push({ done, bytes });
     this.#bytes += bytes;
   }
 
-  /** Waits until everything is acknowledged. @throws what the first failure was */
+  /** Waits until everything is acknowledged, or nothing is under way any more. @throws what the first failure was */
   async settle(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
     await this.#last;
   }
 }

@@ -1,6 +1,6 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, open, readdir, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { link, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
 import process from 'node:process';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -70,6 +70,34 @@ async function copyFile(
   });
   const into = createWriteStream(to, { flags: 'wx', mode: mode & 0o777, flush: true });
   await pipeline(createReadStream(path, { highWaterMark: PIECE_BYTES }), count, into, { signal });
+}
+
+/**
+ * Makes a directory with those above it. Durable on return, but for what is in it.
+ *
+ * @returns the first one that was made; `undefined` where all were there
+ */
+export async function makeDirectoriesDurably(path: string): Promise<string | undefined> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return undefined;
+  for (let each = path; ; each = dirname(each)) {
+    await syncDirectory(dirname(each));
+    if (each === first) return first;
+  }
+}
+
+/** Gives a durable draft its name, unless something else has it. Durable on return. @throws `EEXIST` */
+export async function nameFile(draft: string, path: string): Promise<void> {
+  try {
+    await link(draft, path);
+    await unlink(draft);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EPERM' && code !== 'ENOTSUP') throw error;
+    // A file system without second names.
+    await rename(draft, path);
+  }
+  await syncDirectory(dirname(path));
 }
 
 /** Makes the names in a directory durable. */

@@ -1,16 +1,17 @@
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
+import { isCoreDirectoryName } from '@walstack/codec';
 import { Wal, type WalOptions } from '@walstack/wal';
 import type { Context } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { Progress } from '../output/progress.js';
 import { decodingOf, type KeyOptions } from './options.js';
-import { type FramesTarget, type LogTarget, targetAt } from './target.js';
+import { type FramesTarget, isLogDirectory, type LogTarget, targetAt } from './target.js';
 
 /** The target of a command that writes: with `create` also a log that is not there yet. */
 export function writableTarget(log: string, create: boolean): LogTarget | FramesTarget {
   const path = resolve(log);
-  if (create && !existsSync(path)) return { kind: 'log', directory: path };
+  if (create && !existsSync(path)) return newLog(path);
   const target = targetAt(path);
   if (target.kind === 'cores' || (target.kind === 'log' && target.coreId !== undefined)) {
     throw new UsageError(
@@ -18,6 +19,15 @@ export function writableTarget(log: string, create: boolean): LogTarget | Frames
     );
   }
   return target;
+}
+
+/** A log that is to be made: not inside another one, which could not be opened any more. */
+function newLog(path: string): LogTarget {
+  if (isCoreDirectoryName(basename(path))) {
+    throw new UsageError(`${path} has the name of a core's log, which only @walstack/percore makes`);
+  }
+  if (isLogDirectory(dirname(path))) throw new UsageError(`${dirname(path)} is a log: make the new one elsewhere`);
+  return { kind: 'log', directory: path };
 }
 
 /** Opens a log for writing, as a program does that writes it: a torn tail is cut off. Closes it behind `use`, everything durable. */

@@ -1,3 +1,4 @@
+import { META_BYTES_MAX } from '@walstack/codec';
 import type { AppendOptions } from '@walstack/segmented';
 import { base64Of } from '../output/decoded.js';
 
@@ -27,10 +28,16 @@ export function recordOf(line: Uint8Array): ImportedRecord {
     payload: payloadOf(fields),
     options: {
       ...(type === undefined ? {} : { type: integerOf('type', type, 0, 0xffff_ffff) }),
-      ...(metaBase64 === undefined ? {} : { meta: base64Of(textOf('metaBase64', metaBase64)) }),
+      ...(metaBase64 === undefined ? {} : { meta: metaOf(metaBase64) }),
       ...(scope === undefined ? {} : scopeOf(scope)),
     },
   };
+}
+
+function metaOf(value: unknown): Uint8Array {
+  const meta = base64Of(textOf('metaBase64', value));
+  if (meta.length > META_BYTES_MAX) throw new Error(`metaBase64 has more than ${META_BYTES_MAX} bytes`);
+  return meta;
 }
 
 function payloadOf({ payload, payloadBase64, dataBase64 }: Record<string, unknown>): Uint8Array {
@@ -58,6 +65,7 @@ function scopeOf(value: unknown): Pick<AppendOptions, 'tenantId' | 'databaseId' 
   const { tenantId, databaseId, vshardId } = (value ?? {}) as Record<string, unknown>;
   const idOf = (name: string, id: unknown): bigint => {
     if (typeof id !== 'string' || !/^\d{1,20}$/.test(id)) throw new Error(`${name} is no number as text`);
+    if (BigInt(id) >= 2n ** 64n) throw new Error(`${name} has more than 64 bits`);
     return BigInt(id);
   };
   return {

@@ -158,7 +158,10 @@ export async function attemptOf(
   try {
     return { mode, recovered: await withOverlay((io) => recoverTarget(target, mode, options, context, io)) };
   } catch (refusal) {
-    if (!WalError.is(refusal) || refusal.code === 'WAL_ABORTED') throw refusal;
+    // That no more files may be open says nothing about the log.
+    const { code, systemCode } = WalError.is(refusal) ? refusal : {};
+    if (!WalError.is(refusal) || code === 'WAL_ABORTED' || systemCode === 'EMFILE' || systemCode === 'ENFILE')
+      throw refusal;
     return { mode, refusal };
   }
 }

@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { isCoreDirectoryName, parseSegmentFileName, WalError } from '@walstack/codec';
+import { FileName, isCoreDirectoryName, isFreeFileName, parseSegmentFileName, WalError } from '@walstack/codec';
 import { readFrames } from '@walstack/storage-io';
 import { UsageError } from '../exit-codes.js';
 
@@ -78,8 +78,34 @@ function fileTarget(path: string): Target {
   if (parseSegmentFileName(basename(path)) !== undefined) {
     throw new UsageError(`${path} is a segment of a log: use ${dirname(path)}, and inspect it with --segment`);
   }
+  const owner = logWithFile(path);
+  if (owner !== undefined) throw new UsageError(`${path} is a file of the log in ${owner}: use that`);
   if (isFramesFile(path)) return { kind: 'frames', path };
   throw new WalError('WAL_BAD_HEADER', `${path} is no log: a log is a directory, or a file of frames`, { path });
+}
+
+/** The directory of the log that a file is a part of; `undefined` for one that stands alone. */
+function logWithFile(path: string): string | undefined {
+  const directory = dirname(path);
+  if (isLogDirectory(directory)) return directory;
+  const above = dirname(directory);
+  return PARTS.has(basename(directory)) && isLogDirectory(above) ? above : undefined;
+}
+
+/** The directories in a log. */
+const PARTS: ReadonlySet<string> = new Set([FileName.followers, FileName.quarantine]);
+
+/** Whether a directory has the files of a log, or the logs of cores. */
+export function isLogDirectory(path: string): boolean {
+  let names: readonly string[];
+  try {
+    names = readdirSync(path);
+  } catch {
+    return false;
+  }
+  return names.some(
+    (name) => parseSegmentFileName(name) !== undefined || isFreeFileName(name) || isCoreDirectoryName(name),
+  );
 }
 
 /** Whether the first frame of a file can be read, or it is empty. */

@@ -18,11 +18,10 @@ export async function* linesOf(
   lineBytesMax = LINE_BYTES_MAX,
 ): AsyncGenerator<Buffer, void> {
   const chunks: AsyncIterator<Buffer | string> = stream[Symbol.asyncIterator]();
-  const ended = endOf(signal);
   let parts: Buffer[] = [];
   let bytes = 0;
   for (;;) {
-    const next = await Promise.race([chunks.next(), ended]);
+    const next = await unlessAborted(() => chunks.next(), signal);
     if (next === undefined || signal.aborted) return;
     if (next.done === true) break;
     const chunk = typeof next.value === 'string' ? Buffer.from(next.value) : next.value;
@@ -42,11 +41,15 @@ export async function* linesOf(
   if (parts.length > 0) yield Buffer.concat(parts);
 }
 
-/** Resolves when a signal is aborted. */
-function endOf(signal: AbortSignal): Promise<undefined> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve(undefined);
-    else signal.addEventListener('abort', () => resolve(undefined), { once: true });
+/** `undefined` when a signal is aborted first. Not `Promise.race`: a promise that is never settled would keep every result. */
+function unlessAborted<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  if (signal.aborted) return Promise.resolve(undefined);
+  return new Promise((resolve, reject) => {
+    const stop = (): void => resolve(undefined);
+    signal.addEventListener('abort', stop, { once: true });
+    call()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', stop));
   });
 }
 

@@ -3,6 +3,14 @@ import type { OutputStream } from './output-stream.js';
 
 const BUFFER_BYTES = 64 * 1024;
 
+/** Characters that a terminal obeys, or that change the direction of text. */
+const OBEYED = /[\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g;
+
+/** Text for a terminal, of which no character is one that it obeys. */
+export const shown = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters must not reach the terminal
+  text.replace(/[\x00-\x09\x0b-\x1f]/g, '·').replace(OBEYED, '·');
+
 /** Standard output: gathers what is written into larger pieces, and waits where the reader of the output is slower. */
 export class Output {
   readonly #stream: OutputStream;
@@ -50,9 +58,15 @@ export class Output {
     return this.write(`${text}\n`);
   }
 
-  /** Writes a value as one line of JSON; integers that JavaScript cannot represent are strings. */
+  /**
+   * Writes a value as one line of JSON; integers that JavaScript cannot represent are strings. Characters that a terminal obeys are
+   * escaped.
+   */
   json(value: unknown): Promise<void> | undefined {
-    return this.line(JSON.stringify(value, (_key, each) => (typeof each === 'bigint' ? String(each) : each)));
+    const text = JSON.stringify(value, (_key, each) => (typeof each === 'bigint' ? String(each) : each));
+    return this.line(
+      text.replace(OBEYED, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`),
+    );
   }
 
   /** Hands everything gathered to the stream, and waits until there is room for more. */

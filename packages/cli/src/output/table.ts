@@ -1,9 +1,11 @@
+import { shown } from './output.js';
+
 /** A column: its head, and whether it is aligned to the right, as numbers are. */
 export type Column = readonly [head: string, side?: 'right'];
 
 /** Rows as lines with aligned columns, the heads first. */
 export function tableLines(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
-  const all = [columns.map(([head]) => head), ...rows];
+  const all = [columns.map(([head]) => head), ...rows].map((row) => row.map(shown));
   const widths = columns.map((_column, index) => Math.max(...all.map((row) => (row[index] ?? '').length)));
   return all.map((row) =>
     columns
@@ -20,5 +22,5 @@ export function tableLines(columns: readonly Column[], rows: readonly (readonly 
 /** Names and values, a line each, the values aligned. */
 export function fieldLines(fields: readonly (readonly [name: string, value: string])[]): string[] {
   const width = Math.max(...fields.map(([name]) => name.length));
-  return fields.map(([name, value]) => `${name.padEnd(width)}  ${value}`);
+  return fields.map(([name, value]) => `${name.padEnd(width)}  ${shown(value)}`);
 }
