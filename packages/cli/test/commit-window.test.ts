@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { CommitWindow } from '../src/log/commit-window.js';
+import { CommitWindow } from '../src/write/commit-window.js';
 
 /** A window over commits that the test settles. */
 function opened() {

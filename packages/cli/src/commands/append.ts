@@ -3,9 +3,6 @@ import { type Command, Option } from 'commander';
 import type { Context } from '../context.js';
 import { interruptedCode } from '../context.js';
 import { UsageError } from '../exit-codes.js';
-import { type Commit, CommitWindow } from '../log/commit-window.js';
-import { committedFrame } from '../log/frames.js';
-import { withWritable, writableTarget } from '../log/open-for-writing.js';
 import {
   type FramesOptions,
   framesOf,
@@ -16,6 +13,9 @@ import {
 } from '../log/options.js';
 import { base64Of, hexOf, jsonOf } from '../output/decoded.js';
 import { linesOf } from '../output/lines.js';
+import { type Commit, CommitWindow } from '../write/commit-window.js';
+import { committedFrame } from '../write/frames.js';
+import { withWritable, writableTarget } from '../write/open-for-writing.js';
 
 type LineEncoding = 'utf8' | 'json' | 'base64' | 'hex';
 

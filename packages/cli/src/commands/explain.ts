@@ -9,9 +9,6 @@ import { type FrameView, markName, readSegment, type Surroundings, surroundings 
 import { isOpened } from '../log/locks.js';
 import { withReadonly } from '../log/open-log.js';
 import { type FramesOptions, type ReadLogOptions, withFramesOptions, withLogOptions } from '../log/options.js';
-import { reasonText } from '../log/reasons.js';
-import { type Attempt, attemptJson, attemptOf, modesOf } from '../log/recovery.js';
-import { refusalText, reportJson } from '../log/recovery-text.js';
 import {
   type CoresTarget,
   type FramesTarget,
@@ -23,6 +20,9 @@ import {
 } from '../log/target.js';
 import { errorJson } from '../output/error-json.js';
 import { countText, lsnText } from '../output/units.js';
+import { reasonText } from '../recovery/reasons.js';
+import { type Attempt, attemptJson, attemptOf, modesOf } from '../recovery/recovery.js';
+import { refusalText, reportJson } from '../recovery/recovery-text.js';
 
 /** Adds `walstack explain`. */
 export function explainCommand(program: Command, context: Context): void {

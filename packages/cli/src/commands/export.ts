@@ -5,7 +5,6 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Context } from '../context.js';
 import { UsageError } from '../exit-codes.js';
-import { nameFile } from '../log/copy.js';
 import { type EntryOptions, printEntries } from '../log/entries.js';
 import { integer, withFramesOptions, withLogOptions } from '../log/options.js';
 import { type PrintOptions, printFrames, printRecords } from '../log/print-records.js';
@@ -14,6 +13,7 @@ import { type Target, targetAt } from '../log/target.js';
 import { Output } from '../output/output.js';
 import { Progress } from '../output/progress.js';
 import { countText } from '../output/units.js';
+import { nameFile } from '../write/copy.js';
 
 interface ExportOptions extends Omit<PrintOptions, 'format'> {
   readonly output?: string;

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import type { Context } from '../context.js';
 import { UsageError } from '../exit-codes.js';
-import { withWritable, writableTarget } from '../log/open-for-writing.js';
 import { withReadonly } from '../log/open-log.js';
 import { integer, type ReadLogOptions, withLogOptions } from '../log/options.js';
 import { logOf, logsOf, type Target, targetAt } from '../log/target.js';
 import { shown } from '../output/output.js';
 import { tableLines } from '../output/table.js';
 import { lsnText, numberText } from '../output/units.js';
+import { withWritable, writableTarget } from '../write/open-for-writing.js';
 
 /** Adds `walstack hold` with its three commands. */
 export function holdCommand(program: Command, context: Context): void {

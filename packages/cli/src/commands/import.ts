@@ -6,9 +6,6 @@ import { type Command, Option } from 'commander';
 import type { Context } from '../context.js';
 import { interruptedCode } from '../context.js';
 import { UsageError } from '../exit-codes.js';
-import { type Commit, CommitWindow } from '../log/commit-window.js';
-import { committedFrame } from '../log/frames.js';
-import { withWritable, writableTarget } from '../log/open-for-writing.js';
 import { withReadonly } from '../log/open-log.js';
 import {
   type FramesOptions,
@@ -18,11 +15,14 @@ import {
   withFramesOptions,
   withLogOptions,
 } from '../log/options.js';
-import { type ImportedRecord, recordOf } from '../log/record-lines.js';
 import { typesOption } from '../log/selection.js';
 import type { FramesTarget, LogTarget } from '../log/target.js';
 import { linesOf } from '../output/lines.js';
 import { countText } from '../output/units.js';
+import { type Commit, CommitWindow } from '../write/commit-window.js';
+import { committedFrame } from '../write/frames.js';
+import { withWritable, writableTarget } from '../write/open-for-writing.js';
+import { type ImportedRecord, recordOf } from '../write/record-lines.js';
 
 interface ImportOptions extends ReadLogOptions, FramesOptions {
   readonly from?: number;

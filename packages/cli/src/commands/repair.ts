@@ -5,6 +5,7 @@ import type { Context } from '../context.js';
 import { exitCodeOf, UsageError } from '../exit-codes.js';
 import { refuseOpened } from '../log/locks.js';
 import { integer, type ReadLogOptions, withFramesOptions, withLogOptions } from '../log/options.js';
+import { type Target, targetAt } from '../log/target.js';
 import {
   type Attempt,
   attemptJson,
@@ -13,9 +14,8 @@ import {
   type RecoveryOptions,
   recoverTarget,
   type SalvageLsn,
-} from '../log/recovery.js';
-import { RECOVERY_MODES, refusalText } from '../log/recovery-text.js';
-import { type Target, targetAt } from '../log/target.js';
+} from '../recovery/recovery.js';
+import { RECOVERY_MODES, refusalText } from '../recovery/recovery-text.js';
 
 interface RepairOptions extends ReadLogOptions, RecoveryOptions {
   readonly mode?: RecoveryMode;

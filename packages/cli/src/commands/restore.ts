@@ -5,12 +5,12 @@ import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Context } from '../context.js';
 import { UsageError } from '../exit-codes.js';
-import { copyDurably, makeDirectoriesDurably, nameFile, syncDirectory } from '../log/copy.js';
 import { refuseOpened } from '../log/locks.js';
 import { type FramesOptions, type ReadLogOptions, withFramesOptions, withLogOptions } from '../log/options.js';
 import { type Target, targetAt } from '../log/target.js';
-import { verifyAll } from '../log/verification.js';
 import { bytesText, countText } from '../output/units.js';
+import { verifyAll } from '../recovery/verification.js';
+import { copyDurably, makeDirectoriesDurably, nameFile, syncDirectory } from '../write/copy.js';
 
 type RestoreOptions = ReadLogOptions & FramesOptions;
 

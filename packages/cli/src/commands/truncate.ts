@@ -4,11 +4,11 @@ import { type Command, Option } from 'commander';
 import type { Context } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { refuseOpened } from '../log/locks.js';
-import { withWritable, writableTarget } from '../log/open-for-writing.js';
 import { integer, type ReadLogOptions, withLogOptions } from '../log/options.js';
-import { withOverlay } from '../log/overlay.js';
 import { shown } from '../output/output.js';
 import { bytesText, countText } from '../output/units.js';
+import { withOverlay } from '../recovery/overlay.js';
+import { withWritable, writableTarget } from '../write/open-for-writing.js';
 
 interface TruncateOptions extends ReadLogOptions {
   readonly before?: number;

@@ -6,10 +6,10 @@ import { ExitCode, exitCodeOf, worseExitCode } from '../exit-codes.js';
 import { isOpened } from '../log/locks.js';
 import { type ReadLogOptions, withFramesOptions, withLogOptions } from '../log/options.js';
 import { logOf, logsOf, targetAt } from '../log/target.js';
-import { type Verdict, type VerifyOptions, verifyAll, verifyTogether } from '../log/verification.js';
 import { errorJson } from '../output/error-json.js';
 import { rateText } from '../output/progress.js';
 import { bytesText, countText, lsnText } from '../output/units.js';
+import { type Verdict, type VerifyOptions, verifyAll, verifyTogether } from '../recovery/verification.js';
 
 type VerifyLogOptions = ReadLogOptions & VerifyOptions;
 

@@ -4,14 +4,14 @@ import { type RecoveryMode, SegmentedWal } from '@walstack/segmented';
 import { PortableWalWriter, type StorageIo } from '@walstack/storage-io';
 import type { Context } from '../context.js';
 import { UsageError } from '../exit-codes.js';
+import { configOf } from '../log/open-log.js';
+import { decodingOf, type FramesOptions, framesOf, type KeyOptions } from '../log/options.js';
+import type { CoresTarget, FramesTarget, LogTarget, Target } from '../log/target.js';
 import { errorJson } from '../output/error-json.js';
 import { Progress } from '../output/progress.js';
 import { countText } from '../output/units.js';
-import { configOf } from './open-log.js';
-import { decodingOf, type FramesOptions, framesOf, type KeyOptions } from './options.js';
 import { withOverlay } from './overlay.js';
 import { cutText, lostText, RECOVERY_MODES, reportJson, reportText } from './recovery-text.js';
-import type { CoresTarget, FramesTarget, LogTarget, Target } from './target.js';
 
 /** An LSN where a salvage needs one: of a per-core log with its core. */
 export interface SalvageLsn {

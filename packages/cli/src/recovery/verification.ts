@@ -3,11 +3,11 @@ import { replayDirectory } from '@walstack/mmap-reader';
 import { type RecoveryReport, SegmentedWal } from '@walstack/segmented';
 import { readFrames } from '@walstack/storage-io';
 import type { Context } from '../context.js';
+import { configOf } from '../log/open-log.js';
+import { decodingOf, type FramesOptions, framesOf, type KeyOptions } from '../log/options.js';
+import type { CoresTarget, FramesTarget, LogTarget } from '../log/target.js';
 import { Progress } from '../output/progress.js';
-import { configOf } from './open-log.js';
-import { decodingOf, type FramesOptions, framesOf, type KeyOptions } from './options.js';
 import { attemptOf, type Recovered } from './recovery.js';
-import type { CoresTarget, FramesTarget, LogTarget } from './target.js';
 
 /** How logs are verified. */
 export interface VerifyOptions extends KeyOptions, FramesOptions {

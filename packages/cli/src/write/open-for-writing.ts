@@ -4,9 +4,9 @@ import { isCoreDirectoryName } from '@walstack/codec';
 import { Wal, type WalOptions } from '@walstack/wal';
 import type { Context } from '../context.js';
 import { UsageError } from '../exit-codes.js';
+import { decodingOf, type KeyOptions } from '../log/options.js';
+import { type FramesTarget, isLogDirectory, type LogTarget, targetAt } from '../log/target.js';
 import { Progress } from '../output/progress.js';
-import { decodingOf, type KeyOptions } from './options.js';
-import { type FramesTarget, isLogDirectory, type LogTarget, targetAt } from './target.js';
 
 /** The target of a command that writes: with `create` also a log that is not there yet. */
 export function writableTarget(log: string, create: boolean): LogTarget | FramesTarget {
