@@ -19,6 +19,7 @@ import { damaged, decodeSegmentMessage, isSegmentMessage, recordFrameIn } from '
 import { logIdIn } from '../messages/message-id.js';
 import { HEADERS_BYTES, PART_HEADER, PartJoiner, type PartNumber, parsePart } from '../messages/parts.js';
 import type { StreamSettings } from '../options.js';
+import { askLeader } from './elections.js';
 import { streamError } from './stream-errors.js';
 import { type StreamMessage, streamMessages } from './stream-messages.js';
 
@@ -70,7 +71,7 @@ export class LogStream {
       const manager = await jetstreamManager(connection, { timeout: timeoutMs, checkAPI: false });
       const opened = new LogStream(connection, manager, settings);
       const info = (await opened.#find()) ?? (create === undefined ? undefined : await opened.#create(create));
-      opened.#limitBy(info ?? (await manager.streams.info(stream)));
+      opened.#limitBy(info ?? (await opened.info()));
       return opened;
     } catch (error) {
       await connection.close().catch(() => {});
@@ -94,12 +95,8 @@ export class LogStream {
   }
 
   /** The state of the stream. */
-  async info(): Promise<StreamInfo> {
-    try {
-      return await this.#manager.streams.info(this.name);
-    } catch (error) {
-      throw streamError(error, this.name, 'reading the state');
-    }
+  info(): Promise<StreamInfo> {
+    return askLeader(this.#settings, 'reading the state', () => this.#manager.streams.info(this.name));
   }
 
   /** What the stream ends with. @throws `WAL_CORRUPT` when it has messages that are none of a log */
@@ -148,9 +145,11 @@ export class LogStream {
     const connection = await connected(settings);
     try {
       const manager = await jetstreamManager(connection, { timeout: settings.timeoutMs, checkAPI: false });
-      const names: string[] = [];
-      for await (const name of manager.streams.names(subject)) names.push(name);
-      return names;
+      return await askLeader({ ...settings, stream: subject }, 'listing', async () => {
+        const names: string[] = [];
+        for await (const name of manager.streams.names(subject)) names.push(name);
+        return names;
+      });
     } catch (error) {
       throw streamError(error, subject, 'listing');
     } finally {
@@ -215,26 +214,22 @@ export class LogStream {
   }
 
   async #stored(sequence: number): Promise<StoredMsg | undefined> {
-    try {
-      return (await this.#manager.streams.getMessage(this.name, { seq: sequence })) ?? undefined;
-    } catch (error) {
-      throw streamError(error, this.name, 'reading');
-    }
+    const ask = () => this.#manager.streams.getMessage(this.name, { seq: sequence });
+    return (await askLeader(this.#settings, 'reading', ask)) ?? undefined;
   }
 
   async #find(): Promise<StreamInfo | undefined> {
     try {
-      return await this.#manager.streams.info(this.name);
+      return await askLeader(this.#settings, 'finding', () => this.#manager.streams.info(this.name));
     } catch (error) {
-      const known = streamError(error, this.name, 'finding');
-      if (known.code === 'WAL_NOT_FOUND') return undefined;
-      throw known;
+      if (WalError.is(error, 'WAL_NOT_FOUND')) return undefined;
+      throw error;
     }
   }
 
   #create(create: CreateOptions): Promise<StreamInfo> {
     const { stream, subject } = this.#settings;
-    return this.#manager.streams.add({
+    const config = {
       storage: StorageType.File,
       // A full stream refuses what comes, and does not drop what it has.
       discard: DiscardPolicy.New,
@@ -242,7 +237,8 @@ export class LogStream {
       retention: RetentionPolicy.Limits,
       name: stream,
       subjects: [subject],
-    });
+    };
+    return askLeader(this.#settings, 'creating', () => this.#manager.streams.add(config));
   }
 
   /** @throws `WAL_TOO_LARGE` when not even the header of a segment has room */

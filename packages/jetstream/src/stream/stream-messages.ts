@@ -1,6 +1,8 @@
 import { type ConsumerMessages, DeliverPolicy, type JetStreamClient } from '@nats-io/jetstream';
 import { WalError } from '@walstack/codec';
 import { PART_HEADER, PartJoiner, parsePart } from '../messages/parts.js';
+import type { StreamSettings } from '../options.js';
+import { askLeader } from './elections.js';
 import { streamError } from './stream-errors.js';
 
 /** A message of a log in its stream, its parts joined. */
@@ -35,7 +37,7 @@ export async function* streamMessages(
   timeoutMs: number,
 ): AsyncGenerator<StreamMessage, void, undefined> {
   if (from > to) return;
-  const messages = await consumed(client, stream, from);
+  const messages = await consumed(client, from, { stream, timeoutMs });
   const joiner = new PartJoiner();
   const silence = watchdog(() => messages.stop(new WalError('WAL_TIMEOUT', `the stream ${stream} sends nothing`)));
   try {
@@ -70,25 +72,23 @@ export async function* streamMessages(
 }
 
 /** After an election of the cluster the first request may get no answer. */
-async function consumed(client: JetStreamClient, stream: string, from: number): Promise<ConsumerMessages> {
+async function consumed(
+  client: JetStreamClient,
+  from: number,
+  settings: Pick<StreamSettings, 'stream' | 'timeoutMs'>,
+): Promise<ConsumerMessages> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await consumedNow(client, stream, from);
+      return await askLeader(settings, 'reading', async () => {
+        const consumer = await client.consumers.get(settings.stream, {
+          deliver_policy: DeliverPolicy.StartSequence,
+          opt_start_seq: from,
+        });
+        return await consumer.consume({ max_messages: MESSAGES_AHEAD, abort_on_missing_resource: true });
+      });
     } catch (error) {
-      if (attempt === ATTEMPTS || !WalError.is(error, 'WAL_TIMEOUT')) throw error;
+      if (attempt === ATTEMPTS || !WalError.is(error, 'WAL_TIMEOUT') || error.reason !== 'timeout') throw error;
     }
-  }
-}
-
-async function consumedNow(client: JetStreamClient, stream: string, from: number): Promise<ConsumerMessages> {
-  try {
-    const consumer = await client.consumers.get(stream, {
-      deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: from,
-    });
-    return await consumer.consume({ max_messages: MESSAGES_AHEAD, abort_on_missing_resource: true });
-  } catch (error) {
-    throw streamError(error, stream, 'reading');
   }
 }
 
