@@ -115,3 +115,54 @@ test('frames are exported and imported', async () => {
   expect((await cli(['export', at('two')])).out).toBe(out);
   expect((await cli(['import', at('two')], { input: '{"payload":"x","type":1}' })).code).toBe(1);
 });
+
+test('import with --keep-lsns leaves out only what the log has as it is in the line', async () => {
+  const directory = temporaryDirectory();
+  const at = (name: string): string => join(directory, name);
+  await makeLog(at('log'));
+  const all = (await cli(['export', at('log')])).out;
+  const lines = all.trimEnd().split('\n');
+  const keep = (log: string) => ['import', at(log), '--keep-lsns'];
+  await cli([...keep('copy'), '--create', '--to', '25'], { input: all });
+  const change = (line: string, more: object) => JSON.stringify({ ...JSON.parse(line), ...more });
+  const scope = { tenantId: '1', databaseId: '2', vshardId: 3 };
+  for (const more of [{ payload: 'x' }, { type: 9 }, { metaBase64: 'AA==' }, { scope }]) {
+    const other = lines.map((line, index) => (index === 19 ? change(line, more) : line)).join('\n');
+    const refused = await cli(keep('copy'), { input: other });
+    expect([refused.code, refused.err.includes('line 20 has LSN 20, and the log has another record there')]).toEqual([
+      1,
+      true,
+    ]);
+    expect(json(await cli(['verify', at('copy'), '--json'])).report.lastLsn).toBe(25);
+  }
+  // In any order, and from any line on.
+  const again = [...lines.slice(10, 20), ...lines.slice(0, 10), ...lines.slice(20)].join('\n');
+  expect(json(await cli([...keep('copy'), '--json'], { input: again }))).toMatchObject({
+    records: 35,
+    leftOut: 25,
+    lost: 0,
+  });
+  // What a salvage has lost is no record that is there, and what was truncated is no longer wanted.
+  flipByte(at('copy'), 0, 'event 30');
+  await cli(['repair', at('copy'), '--mode', 'skip-corrupt', '--apply']);
+  const salvaged = await cli([...keep('copy'), '--json'], { input: all });
+  expect([salvaged.code, json(salvaged).records, json(salvaged).leftOut, json(salvaged).lost]).toEqual([0, 0, 59, 1]);
+  expect(salvaged.err).toContain('lost in the log by a salvage, and not put back: 1 record');
+});
+
+test('records over the usual limit come back with --max-payload-bytes', async () => {
+  const directory = temporaryDirectory();
+  const at = (name: string): string => join(directory, name);
+  const input = `${'x'.repeat(65 * 1024 * 1024)}\n`;
+  const refused = await cli(['append', at('log'), '--create'], { input });
+  expect([refused.code, refused.err.includes('WAL_TOO_LARGE')]).toEqual([1, true]);
+  const more = ['--max-payload-bytes', String(80 * 1024 * 1024)];
+  expect((await cli(['append', at('log'), ...more], { input })).out).toBe('1\n');
+  const { out } = await cli(['export', at('log')]);
+  expect((await cli(['import', at('copy'), '--create'], { input: out })).code).toBe(1);
+  expect((await cli(['import', at('copy'), '--create', ...more], { input: out })).code).toBe(0);
+  expect((await cli(['cat', at('copy'), '--format', 'utf8'])).out === input).toBe(true);
+  await makeCores(at('cores'));
+  expect((await cli(['verify', at('cores'), ...more])).code).toBe(0);
+  expect((await cli(['append', at('log'), '--max-payload-bytes', '2000000000'])).code).toBe(2);
+});

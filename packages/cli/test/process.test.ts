@@ -83,3 +83,35 @@ test('a program adds commands of its own', async () => {
   expect(code).toBe(0);
   expect(stdout.read().toString()).toBe('hello\n');
 });
+
+test('append whose output nothing reads ends as failed, with what it has appended, unless it had read all lines', async () => {
+  const directory = temporaryDirectory();
+  const append = (log: string) =>
+    spawn(process.execPath, [MAIN, 'append', join(directory, log), '--create'], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = append('log');
+  child.stdin.on('error', () => {});
+  let err = '';
+  child.stderr.on('data', (text) => {
+    err += text;
+  });
+  child.stdin.write('one\n');
+  await once(child.stdout, 'data');
+  child.stdout.destroy();
+  const exited = once(child, 'exit');
+  while (child.exitCode === null) {
+    child.stdin.write('more\n');
+    await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, 5))]);
+  }
+  expect(child.exitCode).toBe(1);
+  const appended = Number(
+    /the first ([\d,]+) lines are appended, and no more were/.exec(err)?.[1]?.replaceAll(',', ''),
+  );
+  const verified = await cli(['verify', join(directory, 'log'), '--json']);
+  expect(JSON.parse(verified.out).report.records).toBe(appended);
+
+  const whole = append('whole');
+  whole.stdout.destroy();
+  whole.stdin.end('one\ntwo\n');
+  expect(await once(whole, 'exit')).toEqual([0, null]);
+  expect(JSON.parse((await cli(['verify', join(directory, 'whole'), '--json'])).out).report.records).toBe(2);
+});

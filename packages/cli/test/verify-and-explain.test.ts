@@ -1,11 +1,16 @@
+import { spawnSync } from 'node:child_process';
 import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { FileName } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
-import { PortableWalWriter } from '@walstack/storage-io';
+import { openStorageIo, PortableWalWriter } from '@walstack/storage-io';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { cli, json, jsonLines } from './support/cli.js';
 import { contentOf, flipByte, makeCores, makeEncryptedLog, makeLog, segmentsOf } from './support/logs.js';
+
+const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
 test('verify finds a sound log sound, whole, encrypted without its key, and of cores', async () => {
   const directory = temporaryDirectory();
@@ -100,3 +105,48 @@ test('verify and explain refuse a file of frames with damage', async () => {
   expect(tight).toMatchObject({ opens: false, error: { code: 'WAL_CORRUPT' } });
   expect((await cli(['verify', file, '--max-unsynced-bytes', '8192'])).code).toBe(3);
 });
+
+test('what is behind the last record is a torn tail, or what another process is writing while it has the log open', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  await makeLog(log);
+  appendFileSync(segmentsOf(log).at(-1) as string, 'a group of which not everything was written');
+  const looks = async () => ({
+    verify: (await cli(['verify', log])).out,
+    inspect: (await cli(['inspect', log])).out,
+    explain: (await cli(['explain', log])).out,
+    ends: await Promise.all(
+      ['verify', 'inspect', 'explain'].map(async (name) => json(await cli([name, log, '--json'])).end),
+    ),
+  });
+  const closed = await looks();
+  expect(closed.verify).toMatch(/bytes behind them are a torn tail: nothing acknowledged/);
+  expect(closed.inspect).toMatch(/bytes at its end are a torn tail; opening it would cut them/);
+  expect(closed.explain).toMatch(/would be cut\n {2}They are a torn tail: /);
+  expect(closed.ends).toEqual(['torn-tail', 'torn-tail', 'torn-tail']);
+  const io = openStorageIo('auto', { needs: 'async' });
+  const release = io.lock(join(log, FileName.lock));
+  const opened = await looks();
+  release();
+  await io.dispose();
+  expect(opened.verify).toMatch(/bytes behind them are a group that another process is writing: nothing acknowledged/);
+  expect(opened.inspect).toMatch(/bytes at its end are a group that another process is writing$/m);
+  expect(opened.explain).toMatch(/bytes behind them are a group that another process is writing$/m);
+  expect(opened.ends).toEqual(['being-written', 'being-written', 'being-written']);
+  expect((await looks()).ends).toEqual(closed.ends);
+});
+
+test.skipIf(process.platform === 'win32')(
+  'more segments than a process may open are explained and repaired',
+  async () => {
+    const log = join(temporaryDirectory(), 'log');
+    await makeLog(log, { segmentBytes: 2048 }, 600);
+    expect(segmentsOf(log).length).toBeGreaterThan(100);
+    flipByte(log, 50, 'event');
+    const few = (...argv: string[]) =>
+      spawnSync('sh', ['-c', 'ulimit -n 90; exec "$0" "$@"', process.execPath, MAIN, ...argv], { encoding: 'utf8' });
+    const { stdout } = few('explain', log);
+    expect(stdout).toContain('salvage       keeps');
+    expect(stdout).toContain('skip-corrupt  keeps 599 records');
+    expect(few('repair', log, '--mode', 'skip-corrupt').stdout).toContain('keeps 599 records');
+  },
+);

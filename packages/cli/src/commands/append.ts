@@ -2,7 +2,7 @@ import { PortableWalWriter } from '@walstack/storage-io';
 import { type Command, Option } from 'commander';
 import type { Context } from '../context.js';
 import { interruptedCode } from '../context.js';
-import { UsageError } from '../exit-codes.js';
+import { ExitCode, UsageError } from '../exit-codes.js';
 import {
   type FramesOptions,
   framesOf,
@@ -13,6 +13,7 @@ import {
 } from '../log/options.js';
 import { base64Of, hexOf, jsonOf } from '../output/decoded.js';
 import { linesOf } from '../output/lines.js';
+import { countText } from '../output/units.js';
 import { type Commit, CommitWindow } from '../write/commit-window.js';
 import { committedFrame } from '../write/frames.js';
 import { withWritable, writableTarget } from '../write/open-for-writing.js';
@@ -99,7 +100,15 @@ async function appendLines(commit: Commit<Uint8Array>, options: AppendOptions, c
   } finally {
     await window.settle();
   }
-  if (signal.aborted) context.exitCode = interruptedCode(context);
+  if (!signal.aborted) return;
+  // All input was read: nothing is missing but the rest of the output.
+  if (out.isClosed && stdin.readableEnded) return;
+  context.exitCode = out.isClosed ? ExitCode.failed : interruptedCode(context);
+  if (out.isClosed) {
+    context.err.write(
+      `nothing reads the LSNs any more: the first ${countText(line, 'line')} are appended, and no more were\n`,
+    );
+  }
 }
 
 function decoded(bytes: Buffer, line: number, decode: (line: Buffer) => Uint8Array): Uint8Array {

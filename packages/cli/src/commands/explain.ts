@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import type { Context } from '../context.js';
 import { exitCodeOf, worseExitCode } from '../exit-codes.js';
 import { type FrameView, markName, readSegment, type Surroundings, surroundings } from '../log/frame-walk.js';
-import { isOpened } from '../log/locks.js';
+import { isOpened, type LogEnd, logEndText, withLogEnd } from '../log/locks.js';
 import { withReadonly } from '../log/open-log.js';
 import { type FramesOptions, type ReadLogOptions, withFramesOptions, withLogOptions } from '../log/options.js';
 import {
@@ -46,6 +46,8 @@ interface Explanation {
   readonly path: string;
   /** What opening it finds; `undefined` when it is refused, and of what is no log of its own. */
   readonly report?: RecoveryReport;
+  /** What the bytes are that opening it would cut. */
+  readonly end?: LogEnd;
   /** What opening it would do, where that is known by trying alone. */
   readonly opening?: Attempt;
   readonly refusal?: WalError;
@@ -79,15 +81,18 @@ async function explain(log: string, options: ReadLogOptions & FramesOptions, con
 async function explainLog(target: LogTarget, options: ReadLogOptions, context: Context): Promise<Explanation> {
   const path = target.directory;
   try {
-    const { report, newest } = await withReadonly(target, options, context, (wal) => ({
-      report: wal.recovery,
-      newest: wal.listSegments().at(-1)?.path,
-    }));
+    const { result, end } = await withLogEnd(target, () =>
+      withReadonly(target, options, context, (wal) => ({
+        report: wal.recovery,
+        newest: wal.listSegments().at(-1)?.path,
+      })),
+    );
+    const { report, newest } = result;
     // Reading finds no fault with a log that is refused for its key, or as the log of a core.
     const { refusal } = isOpened(target) ? {} : await attemptOf(target, 'strict', options, context);
     if (refusal !== undefined) return { path, report, refusal, modes: [] };
     const isWhole = report.cutBytes === 0 || newest === undefined;
-    return { path, report, modes: [], ...(isWhole ? {} : placeIn(newest)) };
+    return { path, report, end, modes: [], ...(isWhole ? {} : placeIn(newest)) };
   } catch (refusal) {
     if (!WalError.is(refusal) || refusal.code === 'WAL_ABORTED') throw refusal;
     // Other refusals are no damage: salvage has nothing to do there.
@@ -140,10 +145,11 @@ async function show(explanation: Explanation, { json }: ReadLogOptions, context:
   for (const line of explanationLines(explanation, context)) await context.out.line(line);
 }
 
-const explanationJson = ({ path, report, opening, refusal, place, modes }: Explanation): unknown => ({
+const explanationJson = ({ path, report, end, opening, refusal, place, modes }: Explanation): unknown => ({
   path,
   opens: refusal === undefined,
   ...(report === undefined ? {} : { report: reportJson(report) }),
+  ...(report === undefined || report.cutBytes === 0 ? {} : { end }),
   ...(opening?.recovered === undefined ? {} : { report: opening.recovered.report }),
   ...(refusal === undefined ? {} : { error: errorJson(refusal), explanation: reasonText(refusal) }),
   ...(place === undefined ? {} : { place }),
@@ -158,7 +164,7 @@ function explanationLines(explanation: Explanation, { paint }: Context): string[
     lines.push(`  ${paint('red', 'refused')}: ${code}${reason === undefined ? '' : `, reason ${reason}`}`);
     lines.push(`  ${message}`, `  ${reasonText(refusal)}`.trimEnd());
   } else if (report === undefined) lines.push(`  opens: ${opening?.recovered?.text}`);
-  else lines.push(...openLines(report).map((line) => `  ${line}`));
+  else lines.push(...openLines(report, explanation.end).map((line) => `  ${line}`));
   if (place !== undefined) lines.push('', ...placeLines(place, refusal !== undefined).map((line) => `  ${line}`));
   if (modes.length > 0) lines.push('', '  what each recovery mode would do:');
   for (const { mode, recovered, refusal: why } of modes) {
@@ -167,16 +173,21 @@ function explanationLines(explanation: Explanation, { paint }: Context): string[
   return lines;
 }
 
-function openLines({ reason, records, firstLsn, lastLsn, cutBytes, holes }: RecoveryReport): string[] {
+function openLines(
+  { reason, records, firstLsn, lastLsn, cutBytes, holes }: RecoveryReport,
+  end: LogEnd = 'torn-tail-or-being-written',
+): string[] {
   const what = `${countText(records, 'record')}, ${lsnText(firstLsn, lastLsn)}`;
   const lost = holes.map((hole) => `LSN ${hole.firstLsn} to ${hole.lastLsn} are lost since a salvage: ${hole.reason}`);
   if (reason === 'clean') return [`opens: it was closed cleanly; ${what}`, ...lost];
   if (cutBytes === 0) {
     return [`opens: it was not closed, or is open in another process; nothing would be cut; ${what}`, ...lost];
   }
+  const bytes = `${countText(cutBytes, 'byte')} behind them`;
+  if (end === 'being-written') return [`opens: ${what}; ${bytes} are ${logEndText(end)}`, ...lost];
   return [
-    `opens: ${what}; ${countText(cutBytes, 'byte')} behind them would be cut`,
-    'They are a torn tail, or a group that another process is writing: nothing proves that any of it had been acknowledged.',
+    `opens: ${what}; ${bytes} would be cut`,
+    `They are ${logEndText(end)}: nothing proves that any of it had been acknowledged.`,
     ...lost,
   ];
 }

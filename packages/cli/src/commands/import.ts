@@ -23,6 +23,7 @@ import { type Commit, CommitWindow } from '../write/commit-window.js';
 import { committedFrame } from '../write/frames.js';
 import { withWritable, writableTarget } from '../write/open-for-writing.js';
 import { type ImportedRecord, recordOf } from '../write/record-lines.js';
+import { StoredRecords } from '../write/stored-records.js';
 
 interface ImportOptions extends ReadLogOptions, FramesOptions {
   readonly from?: number;
@@ -106,9 +107,14 @@ async function importRecords(
   const { keepLsns, create = false } = options;
   const firstLsn = keepLsns ? { firstLsn: lsnOf(first) } : {};
   await withWritable(directory, options, context, { create, ...firstLsn }, async (wal) => {
-    if (keepLsns) run.nextLsn = wal.lastLsn + 1;
+    const stored = new StoredRecords(directory, wal.firstLsn, options, context);
+    if (keepLsns) run.goOn(wal.lastLsn + 1, stored);
     run.before = wal.lastLsn;
-    await run.all(({ payload, options: more }) => wal.commit(payload, more));
+    try {
+      await run.all(({ payload, options: more }) => wal.commit(payload, more));
+    } finally {
+      await stored.close();
+    }
   });
 }
 
@@ -214,8 +220,9 @@ class Import {
   readonly #first: ImportedLine | undefined;
   readonly #options: ImportOptions;
   readonly #context: Context;
-  /** With `--keep-lsns`, the LSN that the next record gets. */
-  nextLsn: number | undefined;
+  /** With `--keep-lsns`, the LSN that the next record gets, and what the log has before it. */
+  #nextLsn: number | undefined;
+  #stored: StoredRecords | undefined;
   /** The last LSN of the log, or the number of frames, before the first record was appended; `undefined` until it was opened. */
   before: number | undefined;
   readonly #failed: AbortController;
@@ -223,6 +230,7 @@ class Import {
   readonly #handedOver: number[] = [];
   #records = 0;
   #leftOut = 0;
+  #lost = 0;
   /** Everything up to this line is imported, or was not chosen. */
   #doneLine: number;
   #places: { first: number; last: number } | undefined;
@@ -251,7 +259,7 @@ class Import {
     );
     try {
       for (let record = this.#first; record !== undefined; record = await this.#lines.next()) {
-        if (this.#isThere(record)) continue;
+        if (await this.#isThere(record)) continue;
         const { payload, options, line } = record;
         this.#handedOver.push(line);
         await window.add(record, payload.length + (options.meta?.length ?? 0));
@@ -262,20 +270,33 @@ class Import {
     this.#doneLine = this.#lines.line;
   }
 
-  /** Whether the log has a record already. @throws `Error` where records before it are missing */
-  #isThere(record: ImportedLine): boolean {
-    if (this.nextLsn === undefined) return false;
+  /** With `--keep-lsns`: records get LSNs from the next one of the log on, and earlier ones have to be what is stored. */
+  goOn(nextLsn: number, stored: StoredRecords): void {
+    this.#nextLsn = nextLsn;
+    this.#stored = stored;
+  }
+
+  /** Whether the log has a record already. @throws `Error` where it has another one, or records before it are missing */
+  async #isThere(record: ImportedLine): Promise<boolean> {
+    if (this.#nextLsn === undefined || this.#stored === undefined) return false;
     const lsn = lsnOf(record);
-    if (lsn < this.nextLsn) {
-      this.#leftOut++;
+    if (lsn < this.#nextLsn) {
+      const found = await this.#stored.compare(lsn, record);
+      if (found === 'different') {
+        throw new Error(
+          `line ${record.line} has LSN ${lsn}, and the log has another record there: it is another log's`,
+        );
+      }
+      if (found === 'lost') this.#lost++;
+      else this.#leftOut++;
       return true;
     }
-    if (lsn > this.nextLsn) {
+    if (lsn > this.#nextLsn) {
       throw new Error(
-        `line ${record.line} has LSN ${lsn}, and the next one of the log is ${this.nextLsn}: with --keep-lsns no LSN may be missing`,
+        `line ${record.line} has LSN ${lsn}, and the next one of the log is ${this.#nextLsn}: with --keep-lsns no LSN may be missing`,
       );
     }
-    this.nextLsn++;
+    this.#nextLsn++;
     return false;
   }
 
@@ -310,11 +331,15 @@ class Import {
     const { out, err } = this.#context;
     const lines = this.#doneLine;
     const places = this.#places === undefined ? {} : { firstLsn: this.#places.first, lastLsn: this.#places.last };
-    if (this.#options.json) await out.json({ records: this.#records, leftOut: this.#leftOut, lines, ...places });
-    else {
+    if (this.#options.json) {
+      await out.json({ records: this.#records, leftOut: this.#leftOut, lost: this.#lost, lines, ...places });
+    } else {
       const as = this.#places === undefined ? '' : `, as LSN ${this.#places.first} to ${this.#places.last}`;
       const there = this.#leftOut === 0 ? '' : `; ${countText(this.#leftOut, 'record')} were there already`;
       await out.line(`${countText(this.#records, 'record')} imported${as}${there}`);
+    }
+    if (this.#lost > 0) {
+      err.write(`lost in the log by a salvage, and not put back: ${countText(this.#lost, 'record')}\n`);
     }
     if (!isUnfinished) return;
     if (this.open > 0 && !this.#options.keepLsns) {

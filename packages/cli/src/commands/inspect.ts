@@ -6,6 +6,7 @@ import type { Context } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { epochsOf } from '../log/epochs.js';
 import { frameAt, markName, partsOf, readSegment, walkFrames } from '../log/frame-walk.js';
+import { type LogEnd, logEndText, withLogEnd } from '../log/locks.js';
 import { withReadonly } from '../log/open-log.js';
 import {
   type FramesOptions,
@@ -59,12 +60,11 @@ async function inspect(target: Target, options: InspectOptions, context: Context
   const chosen = options.core === undefined ? logsOf(target, 'inspect') : [logOf(target, options.core, 'inspect')];
   const logs: unknown[] = [];
   for (const log of chosen) {
-    await withReadonly(log, options, context, async (wal) => {
-      const facts = await logFacts(wal);
-      const epochs = log.coreId === undefined ? undefined : await epochsOf(dirname(log.directory), log.coreId, options);
-      if (options.json) logs.push({ ...facts, ...(epochs === undefined ? {} : { core: log.coreId, ...epochs }) });
-      else await showLog(facts, epochs === undefined ? [] : epochLines(log.coreId as number, epochs), context);
-    });
+    const { result: facts, end } = await withLogEnd(log, () => withReadonly(log, options, context, logFacts));
+    const epochs = log.coreId === undefined ? undefined : await epochsOf(dirname(log.directory), log.coreId, options);
+    const shown = { ...facts, ...(facts.cutBytes > 0 ? { end } : {}) };
+    if (options.json) logs.push({ ...shown, ...(epochs === undefined ? {} : { core: log.coreId, ...epochs }) });
+    else await showLog(shown, epochs === undefined ? [] : epochLines(log.coreId as number, epochs), context);
   }
   if (options.json) await context.out.json(target.kind === 'cores' ? { directory: target.directory, logs } : logs[0]);
 }
@@ -96,7 +96,7 @@ async function logFacts(wal: SegmentedWal) {
   };
 }
 
-type LogFacts = Awaited<ReturnType<typeof logFacts>>;
+type LogFacts = Awaited<ReturnType<typeof logFacts>> & { readonly end?: LogEnd };
 
 const SEGMENT_COLUMNS: readonly Column[] = [
   ['segment', 'right'],
@@ -121,18 +121,19 @@ const FOLLOWER_COLUMNS: readonly Column[] = [
 const STATES: Readonly<Record<string, string>> = {
   clean: 'closed cleanly',
   unclosed: 'open in another process, or not closed cleanly',
-  'torn-tail': 'a torn tail, or a group that is being written',
 };
 
 async function showLog(facts: LogFacts, more: readonly (readonly [string, string])[], context: Context): Promise<void> {
   const { out, paint } = context;
-  const cut = facts.cutBytes === 0 ? '' : `; opening it would cut ${countText(facts.cutBytes, 'byte')}`;
+  const ending =
+    facts.end === undefined ? '' : `${countText(facts.cutBytes, 'byte')} at its end are ${logEndText(facts.end)}`;
+  const cut = facts.end === undefined || facts.end === 'being-written' ? '' : '; opening it would cut them';
   const holds = Object.entries(facts.holds).map(([name, lsn]) => `${name} from ${numberText(lsn)}`);
   const fields = [
     ['records', `${numberText(facts.records)}, ${lsnText(facts.firstLsn, facts.lastLsn)}`],
     ['durable', `proven up to LSN ${facts.provenDurableLsn}`],
     ['size', `${bytesText(facts.sizeBytes)} in ${countText(facts.segments.length, 'segment')}`],
-    ['state', `${STATES[facts.state] ?? facts.state}${cut}`],
+    ['state', ending === '' ? (STATES[facts.state] ?? facts.state) : `${ending}${cut}`],
     ['checkpoint', facts.checkpointLsn === 0 ? 'none' : `LSN ${facts.checkpointLsn}`],
     ['holds', holds.join(', ') || 'none'],
     ...facts.holes.map(

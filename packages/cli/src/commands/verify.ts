@@ -3,7 +3,7 @@ import type { RecoveryReport } from '@walstack/segmented';
 import type { Command } from 'commander';
 import type { Context } from '../context.js';
 import { ExitCode, exitCodeOf, worseExitCode } from '../exit-codes.js';
-import { isOpened } from '../log/locks.js';
+import { isOpened, logEndText } from '../log/locks.js';
 import { type ReadLogOptions, withFramesOptions, withLogOptions } from '../log/options.js';
 import { logOf, logsOf, targetAt } from '../log/target.js';
 import { errorJson } from '../output/error-json.js';
@@ -66,7 +66,7 @@ function verdictJson({ failure, report, recovered, seconds, bytes, ...rest }: Ve
 }
 
 function verdictLines(verdict: Verdict, { paint }: Context): string[] {
-  const { path, ok, bytes, seconds, report, frames, recovered, failure } = verdict;
+  const { path, ok, bytes, seconds, report, end, frames, recovered, failure } = verdict;
   const speed = `${bytesText(bytes)} in ${seconds.toFixed(2)} s, ${rateText(bytes, seconds)}`;
   if (!ok) {
     const error = failure as WalError;
@@ -79,10 +79,8 @@ function verdictLines(verdict: Verdict, { paint }: Context): string[] {
   if (frames !== undefined) return [...lines, `  ${countText(frames, 'frame')}`];
   const { records, firstLsn, lastLsn, segments, cutBytes, holes } = report as RecoveryReport;
   lines.push(`  ${countText(records, 'record')}, ${lsnText(firstLsn, lastLsn)}, in ${countText(segments, 'segment')}`);
-  if (cutBytes > 0) {
-    lines.push(
-      `  ${countText(cutBytes, 'byte')} behind them are a torn tail, or a group that is being written: nothing acknowledged`,
-    );
+  if (end !== undefined) {
+    lines.push(`  ${countText(cutBytes, 'byte')} behind them are ${logEndText(end)}: nothing acknowledged`);
   }
   for (const hole of holes)
     lines.push(`  lost since a salvage: LSN ${hole.firstLsn} to ${hole.lastLsn}, ${hole.reason}`);

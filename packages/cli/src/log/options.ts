@@ -1,10 +1,12 @@
 import { KeyRing } from '@walstack/codec';
+import { PAYLOAD_BYTES_MAX } from '@walstack/mmap-reader/internal';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 /** The options that decide how the records of a log are decoded. */
 export interface KeyOptions {
   readonly keyFile?: string;
   readonly allowPlaintext?: boolean;
+  readonly maxPayloadBytes?: number;
 }
 
 /** Options of every command that reads a log. */
@@ -28,7 +30,13 @@ export const integer =
 export function withLogOptions(command: Command): Command {
   return withoutKeys(command)
     .option('--key-file <file>', 'the keys of an encrypted log: the JSON file that KeyRing.fromFile reads')
-    .option('--allow-plaintext', 'accept records that are not encrypted, beside a key file');
+    .option('--allow-plaintext', 'accept records that are not encrypted, beside a key file')
+    .addOption(
+      new Option(
+        '--max-payload-bytes <bytes>',
+        'the longest payload that is appended or decompressed, 64 MiB by default',
+      ).argParser(integer(0, PAYLOAD_BYTES_MAX)),
+    );
 }
 
 /** Adds these options for a command that decodes no record. */
@@ -67,10 +75,13 @@ export const framesOf = ({ blockBytes, maxUnsyncedBytes }: FramesOptions): Frame
 });
 
 /** The options of the packages for decoding. @throws `WAL_BAD_KEY`, `WAL_NOT_FOUND` */
-export async function decodingOf(options: KeyOptions): Promise<{ keyRing?: KeyRing; allowPlaintext?: boolean }> {
-  const { keyFile, allowPlaintext } = options;
+export async function decodingOf(
+  options: KeyOptions,
+): Promise<{ keyRing?: KeyRing; allowPlaintext?: boolean; maxPayloadBytes?: number }> {
+  const { keyFile, allowPlaintext, maxPayloadBytes } = options;
   return {
     ...(keyFile === undefined ? {} : { keyRing: await KeyRing.fromFile(keyFile) }),
     ...(allowPlaintext === undefined ? {} : { allowPlaintext }),
+    ...(maxPayloadBytes === undefined ? {} : { maxPayloadBytes }),
   };
 }

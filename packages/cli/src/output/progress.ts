@@ -50,9 +50,11 @@ export class Progress {
   }
 }
 
-/** Gigabytes per second, as text. */
-export const rateText = (bytes: number, seconds: number): string =>
-  `${(bytes / 1e9 / Math.max(seconds, 1e-3)).toFixed(2)} GB/s`;
+/** Gigabytes or megabytes per second, as text. */
+export function rateText(bytes: number, seconds: number): string {
+  const rate = bytes / Math.max(seconds, 1e-3);
+  return rate >= 1e8 ? `${(rate / 1e9).toFixed(2)} GB/s` : `${(rate / 1e6).toFixed(2)} MB/s`;
+}
 
 /** The line for a step. */
 function progressText({ phase, bytes, totalBytes }: Step, seconds: number): string {

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import {
   fromSyncFileOps,
@@ -10,9 +10,12 @@ import {
 
 const CHUNK = 64 * 1024;
 
+/** So many real files are open at a time. */
+const OPEN_MAX = 32;
+
 /** A file of the overlay: a real one, of which some chunks were written, or one without a real file. */
 interface OverlayFile {
-  readonly fd: number | undefined;
+  readonly base: string | undefined;
   /** Bytes of the real file that still count: what was behind a cut is zeros. */
   baseBytes: number;
   readonly chunks: Map<number, Uint8Array>;
@@ -30,7 +33,7 @@ class Overlay {
   /** Names that are not as they are on the disk; `undefined` is a name that was removed. */
   readonly #files = new Map<string, OverlayFile | undefined>();
   readonly #directories = new Set<string>();
-  readonly #opened: number[] = [];
+  readonly #bases = new Bases();
 
   readonly ops: SyncFileOps<OverlayFile> = {
     name: 'overlay',
@@ -63,9 +66,9 @@ class Overlay {
       return nodeFsNamespace.stat(path);
     },
     lock: () => () => {},
-    read: (file, into, offset) => readChunks(file, into, offset),
+    read: (file, into, offset) => this.#read(file, into, offset),
     write: (file, data, offset) => {
-      writeChunks(file, data, offset);
+      this.#write(file, data, offset);
       return data.length;
     },
     datasync: () => {},
@@ -79,7 +82,7 @@ class Overlay {
 
   /** Closes the real files. */
   close(): void {
-    for (const fd of this.#opened.splice(0)) closeSync(fd);
+    this.#bases.close();
   }
 
   #open(path: string, { create, exclusive, truncate }: OpenFlags): OverlayFile {
@@ -88,7 +91,7 @@ class Overlay {
     if (file === undefined) {
       if (!create) throw systemError('ENOENT', path);
       if (!this.#isDirectory(dirname(path))) throw systemError('ENOENT', path);
-      file = { fd: undefined, baseBytes: 0, chunks: new Map(), size: 0, links: 1 };
+      file = { base: undefined, baseBytes: 0, chunks: new Map(), size: 0, links: 1 };
       this.#files.set(path, file);
     } else if (exclusive) {
       throw systemError('EEXIST', path);
@@ -106,13 +109,58 @@ class Overlay {
   /** The file with a name; a real one from now on with its chunks. */
   #find(path: string): OverlayFile | undefined {
     if (this.#files.has(path)) return this.#files.get(path);
-    if (!existsSync(path) || !statSync(path).isFile()) return undefined;
-    const fd = openSync(path, 'r');
-    this.#opened.push(fd);
-    const { size, nlink } = fstatSync(fd);
-    const file: OverlayFile = { fd, baseBytes: size, chunks: new Map(), size, links: nlink };
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found?.isFile() !== true) return undefined;
+    // That it may be read is found out when it is opened, as on any backend.
+    this.#bases.open(path);
+    const { size, nlink } = found;
+    const file: OverlayFile = { base: path, baseBytes: size, chunks: new Map(), size, links: nlink };
     this.#files.set(path, file);
     return file;
+  }
+
+  #read(file: OverlayFile, into: Uint8Array, offset: number): number {
+    const length = Math.max(0, Math.min(into.length, file.size - offset));
+    for (let done = 0; done < length; ) {
+      const at = offset + done;
+      const inChunk = at % CHUNK;
+      const part = into.subarray(done, done + Math.min(length - done, CHUNK - inChunk));
+      const chunk = file.chunks.get(Math.floor(at / CHUNK));
+      if (chunk !== undefined) part.set(chunk.subarray(inChunk, inChunk + part.length));
+      else {
+        part.fill(0);
+        this.#readBase(file, part, at);
+      }
+      done += part.length;
+    }
+    return length;
+  }
+
+  #write(file: OverlayFile, data: Uint8Array, offset: number): void {
+    for (let done = 0; done < data.length; ) {
+      const at = offset + done;
+      const inChunk = at % CHUNK;
+      const part = data.subarray(done, done + CHUNK - inChunk);
+      this.#chunkOf(file, Math.floor(at / CHUNK)).set(part, inChunk);
+      done += part.length;
+    }
+    file.size = Math.max(file.size, offset + data.length);
+  }
+
+  /** The chunk at an index, as the real file has it or in zeros. */
+  #chunkOf(file: OverlayFile, index: number): Uint8Array {
+    let chunk = file.chunks.get(index);
+    if (chunk === undefined) {
+      chunk = new Uint8Array(CHUNK);
+      this.#readBase(file, chunk, index * CHUNK);
+      file.chunks.set(index, chunk);
+    }
+    return chunk;
+  }
+
+  #readBase({ base, baseBytes }: OverlayFile, into: Uint8Array, offset: number): void {
+    const length = Math.min(into.length, baseBytes - offset);
+    if (base !== undefined && length > 0) readSync(this.#bases.open(base), into, 0, length, offset);
   }
 
   #isDirectory(path: string): boolean {
@@ -131,48 +179,28 @@ class Overlay {
   }
 }
 
-/** The chunk at an index, as the real file has it or in zeros. */
-function chunkOf(file: OverlayFile, index: number): Uint8Array {
-  let chunk = file.chunks.get(index);
-  if (chunk === undefined) {
-    chunk = new Uint8Array(CHUNK);
-    readBase(file, chunk, index * CHUNK);
-    file.chunks.set(index, chunk);
-  }
-  return chunk;
-}
+/** The real files beneath: a few of them are open at a time, since a log may have more segments than a process may open. */
+class Bases {
+  readonly #open = new Map<string, number>();
 
-function readBase({ fd, baseBytes }: OverlayFile, into: Uint8Array, offset: number): void {
-  const length = Math.min(into.length, baseBytes - offset);
-  if (fd !== undefined && length > 0) readSync(fd, into, 0, length, offset);
-}
-
-function readChunks(file: OverlayFile, into: Uint8Array, offset: number): number {
-  const length = Math.max(0, Math.min(into.length, file.size - offset));
-  for (let done = 0; done < length; ) {
-    const at = offset + done;
-    const inChunk = at % CHUNK;
-    const part = into.subarray(done, done + Math.min(length - done, CHUNK - inChunk));
-    const chunk = file.chunks.get(Math.floor(at / CHUNK));
-    if (chunk !== undefined) part.set(chunk.subarray(inChunk, inChunk + part.length));
-    else {
-      part.fill(0);
-      readBase(file, part, at);
-    }
-    done += part.length;
+  /** The descriptor of a file, which is open until others were needed more recently. */
+  open(path: string): number {
+    const fd = this.#open.get(path) ?? openSync(path, 'r');
+    this.#open.delete(path);
+    this.#open.set(path, fd);
+    if (this.#open.size > OPEN_MAX) this.#closeOldest();
+    return fd;
   }
-  return length;
-}
 
-function writeChunks(file: OverlayFile, data: Uint8Array, offset: number): void {
-  for (let done = 0; done < data.length; ) {
-    const at = offset + done;
-    const inChunk = at % CHUNK;
-    const part = data.subarray(done, done + CHUNK - inChunk);
-    chunkOf(file, Math.floor(at / CHUNK)).set(part, inChunk);
-    done += part.length;
+  close(): void {
+    while (this.#open.size > 0) this.#closeOldest();
   }
-  file.size = Math.max(file.size, offset + data.length);
+
+  #closeOldest(): void {
+    const [path, fd] = this.#open.entries().next().value as [string, number];
+    this.#open.delete(path);
+    closeSync(fd);
+  }
 }
 
 function truncateFile(file: OverlayFile, bytes: number): void {

@@ -3,6 +3,7 @@ import { replayDirectory } from '@walstack/mmap-reader';
 import { type RecoveryReport, SegmentedWal } from '@walstack/segmented';
 import { readFrames } from '@walstack/storage-io';
 import type { Context } from '../context.js';
+import { type LogEnd, withLogEnd } from '../log/locks.js';
 import { configOf } from '../log/open-log.js';
 import { decodingOf, type FramesOptions, framesOf, type KeyOptions } from '../log/options.js';
 import type { CoresTarget, FramesTarget, LogTarget } from '../log/target.js';
@@ -22,6 +23,8 @@ export interface Verdict {
   readonly bytes: number;
   readonly seconds: number;
   readonly report?: RecoveryReport;
+  /** What the bytes behind the last record are, where there are any. */
+  readonly end?: LogEnd;
   readonly frames?: number;
   /** Of a per-core log as a whole: what recovering it keeps. */
   readonly recovered?: Recovered;
@@ -67,10 +70,12 @@ async function verifyLog(target: LogTarget, options: VerifyOptions, context: Con
   const path = target.directory;
   try {
     const config = await configOf(target, options, context);
-    const report = await SegmentedWal.recover({ ...config, recoveryMode: 'readonly', onProgress });
+    const { result: report, end } = await withLogEnd(target, () =>
+      SegmentedWal.recover({ ...config, recoveryMode: 'readonly', onProgress }),
+    );
     const seconds = progress.seconds;
     if (options.decode) await decodeAll(target, options, progress, context);
-    return { path, ok: true, bytes, seconds, report };
+    return { path, ok: true, bytes, seconds, report, ...(report.cutBytes > 0 ? { end } : {}) };
   } catch (failure) {
     return { path, ok: false, bytes, seconds: progress.seconds, failure };
   } finally {
