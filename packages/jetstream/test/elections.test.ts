@@ -7,6 +7,7 @@ import { Wal } from '@walstack/wal';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { intercepted } from './support/intercepted.js';
 import { commitMany, until } from './support/logs.js';
 import { NatsServer, withoutServer } from './support/nats-servers.js';
 
@@ -27,20 +28,13 @@ async function electing(servers: string, times: number, refused: Set<string>): P
   await connection.flush();
   expect(answers.isClosed()).toBe(false);
   const asked = new Map<string, number>();
-  return new Proxy(connection, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name, target);
-      if (typeof value !== 'function') return value;
-      if (name !== 'request') return value.bind(target);
-      return (subject: string, ...rest: unknown[]): unknown => {
-        const kind = subject.split('.').slice(0, 4).join('.');
-        const before = asked.get(kind) ?? 0;
-        const isRefused = subject.startsWith('$JS.API.') && before < times;
-        asked.set(kind, before + 1);
-        if (isRefused) refused.add(kind);
-        return value.call(target, isRefused ? SUBJECT : subject, ...rest);
-      };
-    },
+  return intercepted(connection, (subject) => {
+    const kind = subject.split('.').slice(0, 4).join('.');
+    const before = asked.get(kind) ?? 0;
+    asked.set(kind, before + 1);
+    if (!subject.startsWith('$JS.API.') || before >= times) return subject;
+    refused.add(kind);
+    return SUBJECT;
   });
 }
 

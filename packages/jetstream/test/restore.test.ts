@@ -1,10 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect } from '@nats-io/transport-node';
 import { compareLog, LogShipper, type LogStreamOptions, restoreLog } from '@walstack/jetstream';
 import { Wal, type WalEvent } from '@walstack/wal';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { intercepted } from './support/intercepted.js';
 import { commitMany, storedRecords, until, withManager } from './support/logs.js';
 import { NatsServer, withoutServer } from './support/nats-servers.js';
 
@@ -124,6 +126,23 @@ describe.skipIf(withoutServer !== undefined)('restore and comparison', () => {
     const copy = await Wal.open(path);
     expect([copy.firstLsn, copy.lastLsn]).toEqual([firstLsn, 600]);
     await copy.shutdown();
+  });
+
+  test('a log that is truncated while it is compared is compared from its new beginning', async () => {
+    const { directory, stream } = await shipped((wal) => commitMany(wal, 600));
+    const wal = await Wal.open(directory, { segmentBytes: 16 * 1024 });
+    const connection = async () =>
+      intercepted(await connect({ servers: server.address, reconnect: false }), async (subject) => {
+        // The beginning of the log is known then, and no record was read.
+        if (subject.startsWith('$JS.API.CONSUMER.CREATE')) await wal.truncateBefore(500);
+        return subject;
+      });
+    const report = await compareLog(directory, { ...stream, connection });
+    const { firstLsn } = wal;
+    await wal.shutdown();
+    expect(firstLsn).toBeGreaterThan(1);
+    expect(report).toMatchObject({ agrees: true, records: 601 - firstLsn, differing: [] });
+    expect(report.log).toEqual({ firstLsn, lastLsn: 600 });
   });
 
   test('a directory with anything in it is refused, and a damaged stream leaves nothing behind', async () => {

@@ -99,6 +99,21 @@ describe.skipIf(withoutServer !== undefined)('shipping', () => {
     expect(last.stats().records).toBe(30);
   });
 
+  test('a thousand calls that wait for records in any order end when these are replicated, and not before', async () => {
+    const wal = await openLog();
+    const shipper = start(wal, nextOptions());
+    const ended: number[] = [];
+    const lsns = Array.from({ length: 1000 }, (_, index) => ((index * 617) % 1000) + 1);
+    await commitMany(wal, 1002);
+    const waiting = lsns.map(async (lsn) => {
+      await shipper.replicated(lsn);
+      expect(shipper.replicatedLsn).toBeGreaterThanOrEqual(lsn);
+      ended.push(lsn);
+    });
+    await Promise.all(waiting);
+    expect(ended.toSorted((a, b) => a - b)).toEqual(lsns.toSorted((a, b) => a - b));
+  });
+
   test('records over the limit of the server are split and joined', async () => {
     const options = nextOptions();
     const wal = await openLog({ segmentBytes: 16 * 1024 * 1024 });

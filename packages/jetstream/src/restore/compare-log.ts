@@ -1,5 +1,6 @@
-import type { Lsn } from '@walstack/codec';
+import { type Lsn, WalError } from '@walstack/codec';
 import { checkInteger, checkOptions, checkPath } from '@walstack/codec/internal';
+import type { StoredRecord } from '@walstack/mmap-reader/internal';
 import { openStorageIo } from '@walstack/storage-io';
 import { aborted, checkSignal } from '@walstack/storage-io/internal';
 import { checkStream, type LogStreamOptions, STREAM_OPTIONS } from '../options.js';
@@ -33,7 +34,8 @@ const OPTIONS = [...STREAM_OPTIONS, 'differencesMax', 'signal'] as const;
 
 /**
  * Compares the log in a directory with its stream, record by record: the bytes of each frame. Keys are not needed. Records before
- * the first one of either are not compared, and those that the log has behind the last one of the stream are not shipped yet.
+ * the first one of either are not compared, those that are truncated meanwhile neither, and those that the log has behind the last one
+ * of the stream are not shipped yet.
  *
  * @throws `WAL_NOT_FOUND`, `WAL_CORRUPT` when the stream or the log has anything that cannot be read; `WAL_TIMEOUT`,
  * `WAL_IO_FAILED`, `WAL_ABORTED`
@@ -63,7 +65,7 @@ async function compared(
 ): Promise<CompareReport> {
   const { state } = await stream.info();
   const last = state.messages === 0 ? 0 : state.last_seq;
-  const firstLocal = await log.first();
+  let firstLocal = await log.first();
   const own = { firstLsn: 0, lastLsn: 0 };
   let differing: Lsn[] = [];
   for await (const message of logMessages(stream.messages(Math.max(1, state.first_seq), last))) {
@@ -79,14 +81,24 @@ async function compared(
     const { lsn, frames } = message;
     own.lastLsn = lsn;
     if (lsn < firstLocal) continue;
-    const local = await log.read(lsn);
+    let local: StoredRecord | undefined;
+    try {
+      local = await log.read(lsn);
+    } catch (error) {
+      // The log was truncated meanwhile.
+      if (!WalError.is(error, 'WAL_TRUNCATED') || error.firstLsn === undefined || error.firstLsn <= lsn) throw error;
+      firstLocal = error.firstLsn;
+      continue;
+    }
     const bytes = frames.at(-1)?.bytes as Uint8Array;
     if (local === undefined || Buffer.compare(local.bytes, bytes) !== 0) differing.push(lsn);
   }
   const ends = { firstLsn: firstLocal, lastLsn: await log.last() };
   return Object.freeze({
     agrees: differing.length === 0 && own.firstLsn > 0,
-    records: Math.max(0, own.lastLsn - Math.max(own.firstLsn, firstLocal) + 1) - differing.length,
+    records:
+      Math.max(0, own.lastLsn - Math.max(own.firstLsn, firstLocal) + 1) -
+      differing.filter((lsn) => lsn >= firstLocal).length,
     differing: Object.freeze(differing.slice(0, differencesMax)),
     differingRecords: differing.length,
     stream: Object.freeze(own),

@@ -27,7 +27,12 @@ export class LocalRecords {
     }
   }
 
-  /** A record, in order, or before what was read. @returns `undefined` when the log ends before it */
+  /**
+   * A record, in order, or before what was read.
+   *
+   * @returns `undefined` when the log ends before it
+   * @throws `WAL_TRUNCATED` with `firstLsn` when it was truncated; then the next one can be read
+   */
   async read(lsn: Lsn): Promise<StoredRecord | undefined> {
     if (this.#tail === undefined || (this.#tail.nextLsn ?? lsn) > lsn + (this.#ahead === undefined ? 0 : 1))
       this.#begin(lsn);
@@ -69,6 +74,9 @@ export class LocalRecords {
     } catch (error) {
       // The log ends before the record, which was never in it, or not any more.
       if (WalError.is(error, 'WAL_TRUNCATED') && error.reason === 'cut-back') return false;
+      // The next record that is read begins anew.
+      tail.close();
+      this.#tail = undefined;
       throw error;
     }
   }

@@ -11,7 +11,8 @@ interface Waiter {
 
 /** Calls that wait until a record is replicated. */
 export class ReplicatedWaiters {
-  readonly #waiters = new Set<Waiter>();
+  /** In the order of their LSNs: what is reached is at the beginning. */
+  readonly #waiters: Waiter[] = [];
   readonly #segmentOf: (lsn: Lsn) => number | undefined;
 
   /** @param segmentOf - the number of the segment that has a record now */
@@ -27,7 +28,7 @@ export class ReplicatedWaiters {
       if (signal?.aborted === true) return reject(aborted(signal, what, { lsn }));
       let stop = (): void => {};
       const end = (): void => {
-        this.#waiters.delete(waiter);
+        this.#remove(waiter);
         stop();
       };
       const waiter: Waiter = {
@@ -43,16 +44,16 @@ export class ReplicatedWaiters {
         },
       };
       if (signal !== undefined) stop = onAbort(signal, () => waiter.reject(aborted(signal, what, { lsn })));
-      this.#waiters.add(waiter);
+      this.#add(waiter);
     });
   }
 
   /** A record, and everything before it, is replicated. */
   reached(lsn: Lsn, segment: number): void {
-    if (this.#waiters.size === 0) return;
-    for (const waiter of this.#waiters) {
-      // A record that was cut off since may have a higher LSN.
-      if (waiter.lsn > lsn || (waiter.segment ?? 0) > segment) continue;
+    const behind = this.#waiters.findIndex((waiter) => waiter.lsn > lsn);
+    for (const waiter of this.#waiters.slice(0, behind < 0 ? undefined : behind)) {
+      // The record that has its LSN was cut off since, and another one is not reached yet.
+      if ((waiter.segment ?? 0) > segment) continue;
       const now = this.#segmentOf(waiter.lsn);
       if (now === undefined || waiter.segment === undefined || now === waiter.segment) waiter.resolve();
       else waiter.reject(cutOff(waiter.lsn));
@@ -61,7 +62,18 @@ export class ReplicatedWaiters {
 
   /** Nothing more is replicated. */
   fail(error: unknown): void {
-    for (const waiter of this.#waiters) waiter.reject(error);
+    for (const waiter of [...this.#waiters]) waiter.reject(error);
+  }
+
+  /** Records are waited for in their order, nearly always: then it is the last one. */
+  #add(waiter: Waiter): void {
+    const before = this.#waiters.findLastIndex(({ lsn }) => lsn <= waiter.lsn);
+    this.#waiters.splice(before + 1, 0, waiter);
+  }
+
+  #remove(waiter: Waiter): void {
+    const index = this.#waiters.indexOf(waiter);
+    if (index >= 0) this.#waiters.splice(index, 1);
   }
 }
 
