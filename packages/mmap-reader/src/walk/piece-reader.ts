@@ -34,26 +34,63 @@ export async function forEachItem<T>(
   const reader = await begin();
   const { watch } = reader;
   const pace = new Pace();
+  const passed: Passed = { count: 0, result: undefined, isAll: false };
   let count = 0;
   let left = 1;
   try {
     while (await runAsync(reader.io, reader.advance())) {
-      for (let item = reader.next(); item !== undefined; item = reader.next()) {
-        if (watch !== undefined) watch.beforeItem();
-        const result = f(item);
-        if (isThenable(result)) await result;
-        count++;
-        if (--left <= 0) {
-          left = pace.look();
-          if (left === 0) await nextTurn();
-        }
-      }
+      do {
+        passItems(reader, f, left, passed);
+        count += passed.count;
+        left -= passed.count;
+        if (passed.result !== undefined) await passed.result;
+        if (left > 0) continue;
+        left = pace.look();
+        if (left > 0) continue;
+        await nextTurn();
+        left = 1;
+      } while (!passed.isAll);
     }
     watch?.finish();
     return count;
   } finally {
     reader.close();
   }
+}
+
+/** How far {@link passItems} has come. */
+interface Passed {
+  count: number;
+  /** What `f` returned last, when it is to be waited for. */
+  result: PromiseLike<unknown> | undefined;
+  /** Whether there are no further items in memory. */
+  isAll: boolean;
+}
+
+/**
+ * Calls `f` with at most so many items, up to one for which it returns a promise. A function of its own, without waiting: in the loop of
+ * an asynchronous one each item takes longer.
+ */
+function passItems<T>(reader: PieceReader<T>, f: (item: T) => unknown, most: number, passed: Passed): void {
+  const { watch } = reader;
+  passed.result = undefined;
+  passed.isAll = false;
+  let count = 0;
+  while (count < most) {
+    const item = reader.next();
+    if (item === undefined) {
+      passed.isAll = true;
+      break;
+    }
+    if (watch !== undefined) watch.beforeItem();
+    const result = f(item);
+    count++;
+    if (isThenable(result)) {
+      passed.result = result;
+      break;
+    }
+  }
+  passed.count = count;
 }
 
 /** All items, blocking the thread. The reader is closed when the loop is left. */

@@ -35,7 +35,7 @@ export interface WalkPolicy {
   onEnd(frames: Frames): IoRoutine<boolean>;
 }
 
-/** After so many bytes of payloads it may be time for the turn of the event loop. */
+/** After so many bytes it may be time for the turn of the event loop. */
 export const BYTES_PER_LOOK = 64 * 1024;
 
 /**
@@ -68,7 +68,9 @@ export class SegmentWalk {
   #plain: Frames | undefined;
   /** With which records are returned as they are stored; `undefined` when they are decoded. */
   readonly #stored: StoredFrames | undefined;
-  /** Bytes of payloads until the next look at the clock. */
+  /** The position in the segment at which the clock is looked at next. */
+  #lookAt = 0;
+  /** Bytes of decoded payloads until then: they may be many more than those of the segment. */
   #bytesToLook = BYTES_PER_LOOK;
   /** Whether a turn of the event loop is due before the next record. */
   #isPaused = false;
@@ -133,20 +135,18 @@ export class SegmentWalk {
    */
   next(): WalRecord | undefined {
     const plain = this.#plain;
-    const record = plain?.nextOfRun(this.until) === true ? this.#take(plain) : this.#search();
-    if (record !== undefined) {
-      this.#bytesToLook -= record.payload.length;
-      if (this.#bytesToLook <= 0) this.#look();
-    }
-    return record;
+    if (plain?.nextOfRun(this.until) !== true) return this.#search();
+    if (plain.position >= this.#lookAt) this.#look(plain);
+    return this.#take(plain);
   }
 
   /**
    * Records that are long take long: to decompress, and for their reader to decode. Loops over records look at the clock at every
    * 128th only, as long as they are short.
    */
-  #look(): void {
+  #look({ position }: Frames): void {
     this.#bytesToLook = BYTES_PER_LOOK;
+    this.#lookAt = position + BYTES_PER_LOOK;
     if (!isTurnDue()) return;
     this.#isPaused = true;
     this.#plain = undefined;
@@ -210,6 +210,8 @@ export class SegmentWalk {
       const record = this.#stored?.record(frames) ?? decodeRecord(frames, decoder, this.#copy);
       this.#nextLsn = record.lsn + 1;
       if (this.#takesPlain) this.#plain = frames;
+      this.#bytesToLook -= record.payload.length;
+      if (this.#bytesToLook <= 0 || frames.position >= this.#lookAt) this.#look(frames);
       return record;
     }
     frames.checkRead();
@@ -275,6 +277,7 @@ export class SegmentWalk {
     this.leave();
     this.sessions = sessions;
     this.lastOfSegment = Number.MAX_SAFE_INTEGER;
+    this.#lookAt = 0;
     this.#scanner = scanner;
     this.#frames = scanner.frames;
     this.#decoder = decoder;
