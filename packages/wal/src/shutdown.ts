@@ -1,5 +1,5 @@
 import { WalError } from '@walstack/codec';
-import { backgroundCallsOf } from '@walstack/segmented/internal';
+import { backgroundCallsOf, type LogEnd } from '@walstack/segmented/internal';
 import type { Committer } from './commit/committer.js';
 import { type PendingWorkSource, unwatchExit, watchExit } from './exit-warning.js';
 import type { LogFollowers } from './follow/log-followers.js';
@@ -19,6 +19,8 @@ export class Shutdown {
   /** The number of calls that wait until everything is durable: less those whose time was up. */
   #drainingCalls = 0;
   #closing: Promise<void> | undefined;
+  /** The end of the log when its closing began: calls that waited for room may have been appended until then. */
+  #end: LogEnd | undefined;
   readonly #ended = new AbortController();
 
   constructor(context: LogContext, committer: Committer<never>, followers: LogFollowers<unknown>) {
@@ -71,6 +73,7 @@ export class Shutdown {
     if (discard) unwatchExit(this.#unfinished);
     this.#committer.stopBackgroundFlush();
     this.#committer.rejectAll(lifecycle.closedError('the log was closed'));
+    this.#end = this.#committer.appended;
     this.#followers.end();
     try {
       await log.close({ discard: true });
@@ -84,22 +87,22 @@ export class Shutdown {
   async #drain(): Promise<void> {
     const { log, lifecycle } = this.#context;
     this.#committer.stopBackgroundFlush();
-    const end = this.#committer.appended;
     const failure = await this.#committer.drain();
     await this.#followers.storePositions();
     if (this.#closing !== undefined) {
       // `close` came first. A failure of it is thrown to its own caller.
       await this.#closing.catch(() => {});
-      if (this.#committer.isDurable(end)) return;
+      if (this.#isEverythingDurable) return;
       throw lifecycle.closedError('the log was closed before everything in it was durable');
     }
     lifecycle.advance('closed');
     unwatchExit(this.#unfinished);
+    this.#end = this.#committer.appended;
     // This call reports it, and not the closing of the log.
     if (failure !== undefined) this.#committer.reported(failure);
     this.#closing = log.close().then(() => {
       // Nothing waits for this call any more: `close` reports it, also one that was called meanwhile.
-      if (failure !== undefined && this.#drainingCalls === 0 && !this.#committer.isDurable(end)) throw failure;
+      if (failure !== undefined && this.#drainingCalls === 0 && !this.#isEverythingDurable) throw failure;
     });
     this.#followers.end();
     this.#ended.abort();
@@ -110,7 +113,12 @@ export class Shutdown {
       if (failure !== undefined) this.#committer.rejectAll(log.failure ?? failure);
     }
     // Where records waited for room on the disk, closing the log may have found some.
-    if (failure !== undefined && !this.#committer.isDurable(end)) throw failure;
+    if (failure !== undefined && !this.#isEverythingDurable) throw failure;
+  }
+
+  /** Whether everything is durable that was appended before the log was closed. */
+  get #isEverythingDurable(): boolean {
+    return this.#end !== undefined && this.#committer.isDurable(this.#end);
   }
 
   #withTimeout(done: Promise<void>, timeoutMs: number): Promise<void> {

@@ -86,7 +86,6 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   readonly #path: string;
   readonly #log: SegmentedWal;
   readonly #payloads: PayloadCodec<T, I>;
-  readonly #activity: LogActivity;
   readonly #lifecycle: Lifecycle;
   readonly #committer: Committer<I>;
   readonly #followers: LogFollowers<T>;
@@ -97,7 +96,6 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
     this.#path = context.path;
     this.#log = context.log;
     this.#payloads = payloads;
-    this.#activity = context.activity;
     this.#lifecycle = context.lifecycle;
     this.#committer = new Committer(context, payloads, flush);
     this.#followers = new LogFollowers(context, payloads);
@@ -408,15 +406,13 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
   /** Hands everything appended so far to the operating system. Not durable on return. */
   async flush(): Promise<void> {
     this.#lifecycle.requireOpen('flush');
-    await this.#log.flush();
-    this.#activity.notify();
+    await this.#resolving(this.#log.flush());
   }
 
   /** Makes everything appended so far durable. */
   async sync(): Promise<void> {
     this.#lifecycle.requireOpen('sync');
-    await this.#log.sync();
-    this.#activity.notify();
+    await this.#resolving(this.#log.sync());
   }
 
   /**

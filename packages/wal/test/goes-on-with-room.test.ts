@@ -92,6 +92,39 @@ describe.each(BACKENDS_WITHOUT_ROOM)('on %s', (_name, kind) => {
     await wal.close();
   });
 
+  test.each(['sync', 'flush'] as const)('what a %s has made durable is not waited for any longer', async (call) => {
+    const { disk, wal } = await onFullDisk();
+    expect(await rejection(wal.commit(text('two')))).toMatchObject(NO_SPACE);
+    const durable = watch(wal.durable(2));
+    await turns(100);
+    empty(disk);
+    await wal[call]();
+    await turns(100);
+    // What a ring writes is durable.
+    const isDurable = call === 'sync' || kind.durableWrites === true;
+    expect([wal.durableLsn, durable.state]).toEqual(isDurable ? [2, 'fulfilled'] : [1, 'pending']);
+    await wal.close();
+  });
+
+  test('what finds no room while the log is being closed is not tried again behind that', async () => {
+    for (const end of ['shutdown', 'close'] as const) {
+      for (const append of ['commit', 'append'] as const) {
+        const { disk, time, wal } = await onFullDisk();
+        const payload = new Uint8Array(20_000);
+        if (append === 'commit') watch(wal.commit(payload));
+        else wal.append(payload);
+        time.fire();
+        await turns(1);
+        const ended = watch(wal[end]());
+        await turns(3);
+        empty(disk);
+        await turns(300);
+        expect(ended.state).not.toBe('pending');
+        expect([end, append, time.waiting]).toEqual([end, append, []]);
+      }
+    }
+  });
+
   test('waiting for room can be aborted, and ends when the log is closed', async () => {
     const { wal, time } = await onFullDisk();
     await rejection(wal.commit(text('two')));

@@ -317,6 +317,19 @@ describe('close', () => {
     expect(shutdown.error).toMatchObject({ code: 'WAL_CLOSED', path: directory });
   });
 
+  test('while what has waited for room is appended drops that, and the shutdown rejects', async () => {
+    const own = await Wal.open(`${directory}-own`, { io: disk.io, maxPendingBytes: 1024, ...time.options });
+    const first = own.commit(new Uint8Array(700));
+    const second = watch(own.commit(new Uint8Array(700)));
+    const shutdown = watch(own.shutdown());
+    await first;
+    expect([own.lastLsn, own.stats().waitingForRoom]).toEqual([2, 0]);
+    await own.close({ discard: true });
+    await turns();
+    expect(second.error).toMatchObject({ code: 'WAL_CLOSED', reason: 'outcome-unknown', lsn: 2 });
+    expect(shutdown.error).toMatchObject({ code: 'WAL_CLOSED' });
+  });
+
   test('right behind a shutdown of a read-only log changes nothing: that has nothing to make durable', async () => {
     wal.append('not proved durable');
     await wal.flush();

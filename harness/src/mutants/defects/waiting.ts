@@ -75,7 +75,7 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     breaks:
       'A close that is called while a shutdown whose time was up closes the log rejects with the failure of that.',
     file: `${WAL}/shutdown.ts`,
-    find: '      if (failure !== undefined && this.#drainingCalls === 0 && !this.#committer.isDurable(end)) throw failure;\n',
+    find: '      if (failure !== undefined && this.#drainingCalls === 0 && !this.#isEverythingDurable) throw failure;\n',
     replace: '',
   },
   {
@@ -238,5 +238,31 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     file: `${WAL}/shutdown.ts`,
     find: '    if (discarded > 0 && !discard) ',
     replace: '    if (discarded > 0) ',
+  },
+  {
+    name: 'appended-during-a-shutdown-not-counted',
+    test: 'packages/wal/test/lifecycle.test.ts',
+    breaks: 'A shutdown rejects when a close has dropped what had waited for room and was appended meanwhile.',
+    file: `${WAL}/shutdown.ts`,
+    find: `    this.#committer.rejectAll(lifecycle.closedError('the log was closed'));
+    this.#end = this.#committer.appended;`,
+    replace: `    this.#committer.rejectAll(lifecycle.closedError('the log was closed'));
+    this.#end = { ...this.#committer.appended, lastLsn: log.durableLsn };`,
+  },
+  {
+    name: 'durable-waits-behind-a-sync',
+    test: 'packages/wal/test/goes-on-with-room.test.ts',
+    breaks: 'What a sync has made durable is not waited for until room is tried again.',
+    file: `${WAL}/wal.ts`,
+    find: 'await this.#resolving(this.#log.sync());',
+    replace: 'await this.#log.sync();',
+  },
+  {
+    name: 'room-tried-again-behind-a-shutdown',
+    test: 'packages/wal/test/goes-on-with-room.test.ts',
+    breaks: 'A log that is shut down leaves no timer.',
+    file: `${WAL}/commit/group-commit.ts`,
+    find: '    if (this.#isEnding) return;\n',
+    replace: '',
   },
 ];

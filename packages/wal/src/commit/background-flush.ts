@@ -19,6 +19,7 @@ export class BackgroundFlush {
   /** The delay ended during a flush, which may not cover the latest records: another flush follows. */
   #flushAgain = false;
   #cancel: (() => void) | undefined;
+  #isEnded = false;
 
   /** @param flushed - called after each flush, which made room */
   constructor(log: SegmentedWal, settings: FlushSettings, setTimer: Environment['setTimer'], flushed: () => void) {
@@ -35,8 +36,14 @@ export class BackgroundFlush {
     if (!this.#underWay && this.#log.pendingBytes >= this.#settings.flushBytes) this.#flush();
   }
 
+  /** Flushes nothing any more, as the log is being closed. */
+  end(): void {
+    this.#isEnded = true;
+    this.#stop();
+  }
+
   /** Cancels the scheduled flush. */
-  stop(): void {
+  #stop(): void {
     const cancel = this.#cancel;
     this.#cancel = undefined;
     // What the timer of the application throws does not prevent the log from being closed.
@@ -50,7 +57,7 @@ export class BackgroundFlush {
   };
 
   #flush(): void {
-    this.stop();
+    this.#stop();
     this.#flushAgain = false;
     this.#underWay = true;
     this.#calls.flush().then(
@@ -70,9 +77,9 @@ export class BackgroundFlush {
    * Where the disk has no room, it is tried again after a while.
    */
   #failed(error: unknown): void {
-    if (!WalError.is(error, 'WAL_NO_SPACE') || this.#log.failure !== undefined) return;
+    if (this.#isEnded || !WalError.is(error, 'WAL_NO_SPACE') || this.#log.failure !== undefined) return;
     this.#underWay = false;
-    this.stop();
+    this.#stop();
     this.#cancel = this.#setTimer(this.#timeIsUp, Math.max(this.#settings.flushDelayMs, NO_SPACE_DELAY_MS));
   }
 }

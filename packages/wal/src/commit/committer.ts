@@ -47,10 +47,7 @@ export class Committer<I> {
     this.#activity = activity;
     this.#isReadonly = isReadonly;
     this.#groups = new GroupCommit(log, this.#roomQueue, activity, setTimer);
-    this.#background = new BackgroundFlush(log, flush, setTimer, () => {
-      this.#roomQueue.admit();
-      this.#activity.notify();
-    });
+    this.#background = new BackgroundFlush(log, flush, setTimer, () => this.#groups.resolveDurable());
   }
 
   /** The number of commits that were resolved. */
@@ -184,8 +181,8 @@ export class Committer<I> {
 
   /** Stops writing in the background, before the log is closed. */
   stopBackgroundFlush(): void {
-    this.#background.stop();
-    this.#groups.stopRetrying();
+    this.#background.end();
+    this.#groups.endRetrying();
   }
 
   /** Syncs until no call waits. @returns the failure that prevented it */

@@ -35,6 +35,8 @@ export class GroupCommit {
   /** The last LSN of the last group that was begun. */
   #begunLsn: Lsn = 0;
   #scheduled = false;
+  /** Whether the log is being closed. */
+  #isEnding = false;
   #served = 0;
 
   constructor(log: SegmentedWal, roomQueue: RoomQueue, activity: LogActivity, setTimer: Environment['setTimer']) {
@@ -115,20 +117,27 @@ export class GroupCommit {
 
   /** Rejects all commits that are not durable yet, and all calls that wait for room. */
   rejectAll(error: WalError): void {
-    this.stopRetrying();
+    this.#stopRetrying();
     this.#rejectAll(error, false);
   }
 
   /** Does not try again any more to write what has found no room on the disk, as the log is being closed. */
-  stopRetrying(): void {
+  endRetrying(): void {
+    this.#isEnding = true;
+    this.#stopRetrying();
+  }
+
+  #stopRetrying(): void {
     this.#isStalled = false;
     this.#roomRetry.stop();
   }
 
   /** Rejects what a full disk rejects, and tries again after a while to make durable what was appended. */
   #stalled(error: WalError): void {
-    this.#isStalled = true;
     this.#rejectAll(error, true);
+    // A group may find no room while the log is being closed, which tries itself.
+    if (this.#isEnding) return;
+    this.#isStalled = true;
     this.#roomRetry.arm(this.#waiters.hasAwaited);
   }
 
@@ -158,7 +167,7 @@ export class GroupCommit {
     const ended = (failure: unknown): void => {
       this.#underWay--;
       if (failure === undefined) {
-        if (this.#isStalled) this.stopRetrying();
+        if (this.#isStalled) this.#stopRetrying();
         this.resolveDurable(begunAt);
         // The resolved callers may commit again at once, and join the next group.
         this.start();
