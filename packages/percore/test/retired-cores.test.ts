@@ -113,7 +113,53 @@ describe('a retired core', () => {
     await again.close();
     expect(recovered(io).offsets).toEqual(new Map([['source', 50n]]));
   });
+
+  test.each([false, true])(
+    'has no offsets that others had superseded before a checkpoint (made: %s)',
+    async (isMade) => {
+      const io = createMemoryStorageIo();
+      const both = await open(io, 2);
+      both.writer(1).appendCommit({ source: 100, other: 7 });
+      await both.endEpoch();
+      both.writer(0).appendCommit({ source: 50 });
+      if (isMade) await both.checkpoint(() => {});
+      await both.close();
+      // While both take part, the highest offset counts.
+      expect(recovered(io).offsets).toEqual(offsetsOf(100n));
+      const one = await open(io, 1);
+      await one.close();
+      expect(recovered(io).offsets).toEqual(offsetsOf(50n));
+      const again = await open(io, 1);
+      if (isMade) await again.checkpoint(() => {});
+      await again.close();
+      expect(recovered(io).offsets).toEqual(offsetsOf(50n));
+      const back = await open(io, 2);
+      back.writer(1).appendCommit({ source: 60 });
+      await back.close();
+      expect(recovered(io).offsets).toEqual(offsetsOf(60n));
+    },
+  );
+
+  test('keeps the offsets of a checkpoint beside a core that no manager had, in earlier epochs of its own', async () => {
+    const io = createMemoryStorageIo();
+    const both = await open(io, 2);
+    await both.endEpoch();
+    both.writer(1).appendCommit({ source: 100 });
+    await both.checkpoint(() => {});
+    await both.close();
+    await (await open(io, 1)).close();
+    const writer = openStandalone(io, 2);
+    writer.appendCommit({ source: 50 });
+    writer.closeSync();
+    expect(recovered(io, 'take').offsets).toEqual(new Map([['source', 100n]]));
+  });
 });
+
+const offsetsOf = (source: bigint): ReadonlyMap<string, bigint> =>
+  new Map([
+    ['source', source],
+    ['other', 7n],
+  ]);
 
 describe('a reset', () => {
   test('discards the commits of a core that has appended its last barrier', async () => {

@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import type { MessagePort } from 'node:worker_threads';
 import { PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
 import { ringSupport } from '@walstack/storage-io';
@@ -167,3 +170,19 @@ test('a log that another writer changed before its worker opened it is rejected'
   expect(contentsOf(recovery.entries()).length).toBeGreaterThan(0);
   await recovery.close();
 });
+
+test.each([['--eval'], ['--no-warnings', '-e']])(
+  'writers in worker threads of a program that is in no file, with %s',
+  async (...how: string[]) => {
+    const config = { directory: join(temporaryDirectory(), 'log'), cores: 2, workers: { run: { module } } };
+    const program = `
+      import { PerCoreWalManager } from '@walstack/percore';
+      const manager = await PerCoreWalManager.open(${JSON.stringify(config)});
+      console.log(manager.coreIds.join());
+      await manager.close();
+    `;
+    const cwd = fileURLToPath(new URL('..', import.meta.url));
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', ...how, program], { cwd });
+    expect(stdout).toBe('0,1\n');
+  },
+);

@@ -14,9 +14,19 @@ export interface CommitPlaces {
   readonly watermark: CommitPlace | undefined;
   /** Sources whose last commit precedes the retirement of the core, whether the core takes part again or not. */
   readonly retired: ReadonlySet<string>;
+  /** Sources that another core has committed in a later epoch, before the checkpoint that holds the offset. */
+  readonly outdated: ReadonlySet<string>;
+  /** The epoch of that checkpoint; 0 when there is none. */
+  readonly checkpointEpoch: number;
 }
 
-export const NO_PLACES: CommitPlaces = { offsets: new Map(), watermark: undefined, retired: new Set() };
+export const NO_PLACES: CommitPlaces = {
+  offsets: new Map(),
+  watermark: undefined,
+  retired: new Set(),
+  outdated: new Set(),
+  checkpointEpoch: 0,
+};
 
 /** The committed offsets and watermark, and the places of their entries. */
 interface KnownCommits {
@@ -31,13 +41,14 @@ export function withCommitsSince<T extends KnownCommits>(known: T, before: numbe
   return { ...known, committed: ledger.committed, commitPlaces: ledger.places };
 }
 
-/** A value, the place of its commit, and whether its core was retired after that. */
+/** A value, the place of its commit, and whether its core was retired after that, or the value outdated by a checkpoint. */
 interface Slot {
   value: bigint;
   epoch: number;
   lsn: number;
   earlierLsn: number;
   retired: boolean;
+  outdated: boolean;
 }
 
 /**
@@ -47,13 +58,17 @@ interface Slot {
 export class CommitLedger {
   readonly #offsets = new Map<string, Slot>();
   #watermark: Slot | undefined;
+  readonly #checkpointEpoch: number;
   #snapshot: { readonly committed: Committed; readonly places: CommitPlaces } | undefined;
 
   constructor({ offsets, watermark }: Committed, places: CommitPlaces) {
+    const { retired, outdated, checkpointEpoch } = places;
+    this.#checkpointEpoch = checkpointEpoch;
     for (const [source, offset] of offsets) {
-      this.#offsets.set(source, slotOf(offset, places.offsets.get(source), places.retired.has(source)));
+      const slot = slotOf(offset, places.offsets.get(source));
+      this.#offsets.set(source, { ...slot, retired: retired.has(source), outdated: outdated.has(source) });
     }
-    this.#watermark = watermark === undefined ? undefined : slotOf(watermark, places.watermark, false);
+    this.#watermark = watermark === undefined ? undefined : slotOf(watermark, places.watermark);
   }
 
   /** What is committed now: a copy, the same object until the ledger changes. */
@@ -99,6 +114,7 @@ export class CommitLedger {
         slot.epoch = epoch;
         slot.lsn = lsn;
         slot.retired = false;
+        slot.outdated = false;
       }
     }
     if (watermark === undefined) return;
@@ -124,16 +140,24 @@ export class CommitLedger {
       const offsets = new Map<string, bigint>();
       const places = new Map<string, CommitPlace>();
       const retired = new Set<string>();
+      const outdated = new Set<string>();
       for (const [source, slot] of this.#offsets) {
         offsets.set(source, slot.value);
         const place = placeOf(slot);
         if (place !== undefined) places.set(source, place);
         if (slot.retired) retired.add(source);
+        if (slot.outdated) outdated.add(source);
       }
       const watermark = this.#watermark;
       this.#snapshot = {
         committed: { offsets, watermark: watermark?.value },
-        places: { offsets: places, watermark: watermark && placeOf(watermark), retired },
+        places: {
+          offsets: places,
+          watermark: watermark && placeOf(watermark),
+          retired,
+          outdated,
+          checkpointEpoch: this.#checkpointEpoch,
+        },
       };
     }
     return this.#snapshot;
@@ -155,14 +179,16 @@ const newSlot = (value: bigint, epoch: number, lsn: number): Slot => ({
   lsn,
   earlierLsn: Number.POSITIVE_INFINITY,
   retired: false,
+  outdated: false,
 });
 
-const slotOf = (value: bigint, place: CommitPlace | undefined, retired: boolean): Slot => ({
+const slotOf = (value: bigint, place: CommitPlace | undefined): Slot => ({
   value,
   epoch: place?.epoch ?? 0,
   lsn: place?.lsn ?? Number.POSITIVE_INFINITY,
   earlierLsn: place?.earlierLsn ?? Number.POSITIVE_INFINITY,
-  retired,
+  retired: false,
+  outdated: false,
 });
 
 const placeOf = ({ epoch, lsn, earlierLsn }: Slot): CommitPlace | undefined =>

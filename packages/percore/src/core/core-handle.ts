@@ -44,6 +44,11 @@ export interface CheckpointedCore {
 
 /** The log of a core that takes part, with its writer in the same thread or in a worker. */
 export interface ActiveCore extends CheckpointedCore {
+  /**
+   * Appends the last barrier of the core again, for an epoch of which no log has a barrier: all cores have appended their last one
+   * before. Durable then: else the number of that epoch would be used again.
+   */
+  repeatLastBarrier(epoch: number): Promise<DurableBarrier>;
   /** Makes everything appended so far durable. */
   sync(): Promise<CorePlace>;
   place(): Promise<CorePlace>;

@@ -64,7 +64,7 @@ export function initialState(lsn: number): CoreState {
 
 /** The state of a log at a checkpoint. @param epoch - the epoch of the checkpoint */
 export function stateAt(place: CheckpointPlace, epoch: number): CoreState {
-  const { lsn, timestampUs, retired, committed, committedBeforeRetirement = [] } = place;
+  const { lsn, timestampUs, retired, committed, committedBeforeRetirement = [], outdated = [] } = place;
   return {
     ...initialState(lsn),
     epoch,
@@ -74,7 +74,12 @@ export function stateAt(place: CheckpointPlace, epoch: number): CoreState {
     retired,
     retiredByManager: retired,
     committed,
-    commitPlaces: { ...NO_PLACES, retired: new Set(retired ? committed.offsets.keys() : committedBeforeRetirement) },
+    commitPlaces: {
+      ...NO_PLACES,
+      retired: new Set(retired ? committed.offsets.keys() : committedBeforeRetirement),
+      outdated: new Set(outdated),
+      checkpointEpoch: epoch,
+    },
     managed: 'barriers',
   };
 }

@@ -3,8 +3,9 @@ import { invalidType } from '@walstack/codec/internal';
 import type { Environment } from '@walstack/segmented';
 import { runAsync } from '@walstack/storage-io';
 import { NOTHING_COMMITTED } from '../commits/commit.js';
-import { withoutSuperseded } from '../commits/superseded-commits.js';
-import type { CheckpointedCore, DurableBarrier } from '../core/core-handle.js';
+import { NO_PLACES } from '../commits/commit-ledger.js';
+import { outdatedSources, withoutSuperseded } from '../commits/superseded-commits.js';
+import type { ActiveCore, CheckpointedCore, DurableBarrier } from '../core/core-handle.js';
 import type { SharedEpochs } from '../core/epochs/epochs.js';
 import type { LogDirectory } from '../options.js';
 import { type CheckpointPlace, type Manifest, type PerCoreCheckpoint, writeManifest } from '../recovery/manifest.js';
@@ -27,7 +28,12 @@ export interface TruncatedLogs {
 /** A complete epoch, and where it ends in each log. */
 interface EndedEpoch {
   readonly epoch: number;
-  readonly cores: readonly CheckpointPlace[];
+  /** In the order of their ids. */
+  readonly cores: readonly CoreBarrier[];
+}
+
+interface CoreBarrier extends DurableBarrier {
+  readonly coreId: number;
 }
 
 /**
@@ -41,6 +47,8 @@ interface EndedEpoch {
 export class CheckpointCoordinator {
   readonly #environment: LogDirectory & Pick<Environment, 'now'>;
   readonly #epochs: SharedEpochs;
+  readonly #active: readonly ActiveCore[];
+  /** All of them, the retired ones behind the active ones. */
   readonly #cores: readonly CheckpointedCore[];
   #manifest: Manifest;
   /** The manifest on the disk may not be durable. */
@@ -54,13 +62,15 @@ export class CheckpointCoordinator {
   private constructor(
     environment: LogDirectory & Pick<Environment, 'now'>,
     epochs: SharedEpochs,
-    cores: readonly CheckpointedCore[],
+    active: readonly ActiveCore[],
+    retired: readonly CheckpointedCore[],
     manifest: Manifest,
     manifestMayBeLost: boolean,
   ) {
     this.#environment = environment;
     this.#epochs = epochs;
-    this.#cores = cores;
+    this.#active = active;
+    this.#cores = [...active, ...retired];
     this.#manifest = manifest;
     this.#manifestMayBeLost = manifestMayBeLost;
     const { checkpoint, pending, lastId = 0 } = manifest;
@@ -71,11 +81,12 @@ export class CheckpointCoordinator {
   private static make(
     environment: LogDirectory & Pick<Environment, 'now'>,
     epochs: SharedEpochs,
-    cores: readonly CheckpointedCore[],
+    active: readonly ActiveCore[],
+    retired: readonly CheckpointedCore[],
     manifest: Manifest,
     manifestMayBeLost: boolean,
   ): CheckpointCoordinator {
-    return new CheckpointCoordinator(environment, epochs, cores, manifest, manifestMayBeLost);
+    return new CheckpointCoordinator(environment, epochs, active, retired, manifest, manifestMayBeLost);
   }
 
   /** The last complete checkpoint; `undefined` when there is none. */
@@ -131,10 +142,7 @@ export class CheckpointCoordinator {
     this.#throwIfCheckpointing();
     return this.#inTurn(async () => {
       const { epoch, cores } = await this.#endEpoch();
-      const empty = cores.map(({ committedBeforeRetirement: _, ...place }) => ({
-        ...place,
-        committed: NOTHING_COMMITTED,
-      }));
+      const empty = cores.map((core) => ({ ...core, committed: NOTHING_COMMITTED, commitPlaces: NO_PLACES }));
       const checkpoint = this.#next({ epoch, cores: empty }, false);
       await this.#write({ ...this.#manifest, checkpoint, pending: undefined });
       await Promise.all(cores.map(({ coreId, lsn }) => this.#coreOf(coreId).forgetCommitted(lsn)));
@@ -165,8 +173,12 @@ export class CheckpointCoordinator {
 
   async #endEpoch(): Promise<EndedEpoch> {
     const epoch = this.#epochs.advance() - 1;
-    const barriers = withoutSuperseded(await Promise.all(this.#cores.map((core) => core.endEpoch(epoch))));
-    const cores = this.#cores.map(({ coreId }, index) => placeAt(coreId, barriers[index] as DurableBarrier));
+    const ended = await Promise.all(this.#cores.map((core) => core.endEpoch(epoch)));
+    // Perhaps no log has a barrier of this epoch: then nothing else would show that its number was used.
+    const [first] = this.#active;
+    if (first !== undefined && ended.every(({ retired }) => retired)) ended[0] = await first.repeatLastBarrier(epoch);
+    const barriers = withoutSuperseded(ended);
+    const cores = this.#cores.map(({ coreId }, index) => ({ coreId, ...(barriers[index] as DurableBarrier) }));
     return { epoch, cores: cores.sort((one, other) => one.coreId - other.coreId) };
   }
 
@@ -182,8 +194,10 @@ export class CheckpointCoordinator {
     return pending;
   }
 
-  #next({ epoch, cores }: EndedEpoch, snapshot: boolean): PerCoreCheckpoint {
+  #next({ epoch, cores: ended }: EndedEpoch, snapshot: boolean): PerCoreCheckpoint {
     const id = ++this.#lastId;
+    const outdated = outdatedSources(ended);
+    const cores = ended.map((core, index) => placeAt(core, outdated[index] as readonly string[]));
     return Object.freeze({ id, epoch, createdAtMs: timeOf(this.#environment.now()), snapshot, cores });
   }
 
@@ -236,13 +250,15 @@ export class CheckpointCoordinator {
 /**
  * Makes the coordinator of a manager.
  *
+ * @param active - at least one
  * @param manifest - as it is on the disk
  * @param manifestMayBeLost - it may not be durable: it is written again before a log is changed on its account
  */
 export const makeCoordinator: (
   environment: LogDirectory & Pick<Environment, 'now'>,
   epochs: SharedEpochs,
-  cores: readonly CheckpointedCore[],
+  active: readonly ActiveCore[],
+  retired: readonly CheckpointedCore[],
   manifest: Manifest,
   manifestMayBeLost: boolean,
 ) => CheckpointCoordinator = CheckpointCoordinator['make'];
@@ -257,11 +273,19 @@ const NOTHING_TRUNCATED = Object.freeze({
   segmentsLeft: 0,
 });
 
-/** Where the checkpoint ends in the log of a core: after its durable barrier, and not where the log ends now. */
-function placeAt(coreId: number, barrier: DurableBarrier): CheckpointPlace {
-  const { lsn, position, timestampUs, retired, committed, commitPlaces } = barrier;
+/**
+ * Where the checkpoint ends in the log of a core: after its durable barrier, and not where the log ends now.
+ *
+ * @param outdated - the sources that another core has committed in a later epoch
+ */
+function placeAt(barrier: CoreBarrier, outdated: readonly string[]): CheckpointPlace {
+  const { coreId, lsn, position, timestampUs, retired, committed, commitPlaces } = barrier;
   const place = { coreId, lsn, position, timestampUs, retired, committed };
   // Of a retired core, this holds for all sources: they are not named.
   const before = retired ? [] : [...commitPlaces.retired].filter((source) => committed.offsets.has(source));
-  return Object.freeze(before.length === 0 ? place : { ...place, committedBeforeRetirement: before });
+  return Object.freeze({
+    ...place,
+    ...(before.length === 0 ? {} : { committedBeforeRetirement: before }),
+    ...(outdated.length === 0 ? {} : { outdated }),
+  });
 }

@@ -20,15 +20,33 @@ export class LocalCore implements ActiveCore {
 
   async endEpoch(epoch: number): Promise<DurableBarrier> {
     const { writer } = this;
+    const { barriers } = this.#core;
+    // The first entry of the next epoch may have appended it already, also while this waits; and a core that has appended its
+    // last barrier appends no more.
+    await this.#append(
+      () => barriers.ofEpoch(epoch) === undefined,
+      () => writer.appendEpochBarrier(),
+    );
+    return this.#durableBarrier(epoch);
+  }
+
+  async repeatLastBarrier(epoch: number): Promise<DurableBarrier> {
+    const { barriers } = this.#core;
+    await this.#append(
+      () => (barriers.last?.epoch ?? 0) < epoch,
+      () => this.#core.beginEpoch(epoch + 1, true),
+    );
+    return this.#durableBarrier(epoch);
+  }
+
+  /** Makes the barrier that ends an epoch durable, with everything before it. */
+  async #durableBarrier(epoch: number): Promise<DurableBarrier> {
     const { barriers, log } = this.#core;
-    // The first entry of the next epoch may have appended it already; and a core that has appended its last barrier
-    // appends no more.
-    if (barriers.ofEpoch(epoch) === undefined) await appendBarrier(writer);
     const barrier = barriers.ofEpoch(epoch);
     if (barrier === undefined) {
       throw new WalError('WAL_STATE', `core ${this.coreId} has no barrier of epoch ${epoch}`, { state: 'running' });
     }
-    await writer.sync();
+    await this.writer.sync();
     // The log's own durable LSN counts here, and not what `markSynced` claims of syncs by other writers.
     if (log.durableLsn < barrier.lsn) throw notDurable(this.coreId, barrier.lsn);
     const { lsn, position, timestampUs, committed, commitPlaces, retired } = barrier;
@@ -56,6 +74,23 @@ export class LocalCore implements ActiveCore {
 
   close(): Promise<void> {
     return this.writer.close();
+  }
+
+  /** Appends a barrier: waits for memory when the writer was faster than the disk, and tries once more after a full disk. */
+  async #append(isMissing: () => boolean, append: () => unknown): Promise<void> {
+    const { writer } = this;
+    for (let wasFull = false; isMissing(); ) {
+      try {
+        append();
+        return;
+      } catch (error) {
+        const isFull: boolean = WalError.is(error, 'WAL_NO_SPACE') && writer.failure === undefined && !wasFull;
+        if (!isFull && !WalError.is(error, 'WAL_BACKPRESSURE')) throw error;
+        wasFull ||= isFull;
+      }
+      // After a full disk a sync is needed: a flush does not create the segment for which there was no space.
+      await (wasFull ? writer.sync() : writer.flush());
+    }
   }
 }
 
@@ -85,22 +120,6 @@ export class RetiredCore implements CheckpointedCore {
 
   close(): Promise<void> {
     return this.#log.close();
-  }
-}
-
-/** Appends a barrier: waits for memory when the writer was faster than the disk, and tries once more after a full disk. */
-async function appendBarrier(writer: CoreWalWriter): Promise<void> {
-  for (let wasFull = false; ; ) {
-    try {
-      writer.appendEpochBarrier();
-      return;
-    } catch (error) {
-      const isFull: boolean = WalError.is(error, 'WAL_NO_SPACE') && writer.failure === undefined && !wasFull;
-      if (!isFull && !WalError.is(error, 'WAL_BACKPRESSURE')) throw error;
-      wasFull ||= isFull;
-    }
-    // After a full disk a sync is needed: a flush does not create the segment for which there was no space.
-    await (wasFull ? writer.sync() : writer.flush());
   }
 }
 

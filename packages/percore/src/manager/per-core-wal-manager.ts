@@ -4,7 +4,7 @@ import { WalError } from '@walstack/codec';
 import { inspected, notConstructible } from '@walstack/codec/internal';
 import type { StorageIo } from '@walstack/storage-io';
 import { backendOf } from '@walstack/storage-io/internal';
-import type { CheckpointedCore, CorePlace } from '../core/core-handle.js';
+import type { CorePlace } from '../core/core-handle.js';
 import type { CoreWalWriter } from '../core/core-wal-writer.js';
 import type { SharedEpochs } from '../core/epochs/epochs.js';
 import { clockOf } from '../options.js';
@@ -58,9 +58,8 @@ export class PerCoreWalManager {
     this.#retired = opened.retired;
     const { config } = opened.settings;
     const environment = { ...opened.settings, now: clockOf(config) };
-    const all: readonly CheckpointedCore[] = [...opened.cores, ...opened.retired];
-    const { manifest, manifestMayBeLost } = opened;
-    this.#coordinator = makeCoordinator(environment, opened.epochs, all, manifest, manifestMayBeLost);
+    const { epochs, cores, retired, manifest, manifestMayBeLost } = opened;
+    this.#coordinator = makeCoordinator(environment, epochs, cores, retired, manifest, manifestMayBeLost);
   }
 
   /**

@@ -34,6 +34,7 @@ export class WorkerCore implements ActiveCore {
       workerData: { ...data, port: port2 } satisfies WorkerData,
       transferList: [port2],
       name: `core-${data.coreId}`,
+      ...execArgvOfWorkers(process.execArgv),
     });
     this.#worker.on('message', (report: Report) => this.#onReport(report));
     this.#worker.on('error', (error) => this.#end(workerEnded(this.coreId, error)));
@@ -61,6 +62,10 @@ export class WorkerCore implements ActiveCore {
 
   endEpoch(epoch: number): Promise<DurableBarrier> {
     return this.#call('endEpoch', epoch);
+  }
+
+  repeatLastBarrier(epoch: number): Promise<DurableBarrier> {
+    return this.#call('repeatLastBarrier', epoch);
   }
 
   sync(): Promise<CorePlace> {
@@ -140,6 +145,25 @@ export class WorkerCore implements ActiveCore {
     for (const { reject } of this.#pendingCalls.values()) reject(this.#ended);
     this.#pendingCalls.clear();
   }
+}
+
+/** Options with which Node.js runs code that is in no file; the code is a part of some, or the next argument. */
+const FOR_CODE_WITHOUT_FILE = /^(--input-type|--eval|--print|-e|-p|-pe)(=|$)/;
+
+/**
+ * A thread has the options of its process, but Node.js refuses a file with `--input-type`: then the thread gets the others.
+ *
+ * @param args - of the process
+ */
+function execArgvOfWorkers(args: readonly string[]): { readonly execArgv?: string[] } {
+  if (!args.some((arg) => arg.startsWith('--input-type'))) return {};
+  const execArgv: string[] = [];
+  for (let index = 0; index < args.length; index++) {
+    const arg = args[index] as string;
+    if (!FOR_CODE_WITHOUT_FILE.test(arg)) execArgv.push(arg);
+    else if (!arg.includes('=')) index++;
+  }
+  return { execArgv };
 }
 
 interface Resolvers<T> {

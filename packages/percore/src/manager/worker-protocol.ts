@@ -32,6 +32,7 @@ export interface WorkerData {
 /** The calls of the manager to a worker, with their arguments and results. */
 export interface Calls {
   endEpoch: { readonly argument: number; readonly result: DurableBarrier };
+  repeatLastBarrier: { readonly argument: number; readonly result: DurableBarrier };
   sync: { readonly argument: undefined; readonly result: CorePlace };
   place: { readonly argument: undefined; readonly result: CorePlace };
   forgetCommitted: { readonly argument: number; readonly result: undefined };

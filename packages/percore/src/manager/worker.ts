@@ -126,6 +126,7 @@ type Handlers = { readonly [Name in Request['call']]: (argument: never) => Promi
 function handlersOf(core: LocalCore, stop: () => Promise<void>): Handlers {
   return {
     endEpoch: (epoch: number) => core.endEpoch(epoch),
+    repeatLastBarrier: (epoch: number) => core.repeatLastBarrier(epoch),
     sync: () => core.sync(),
     place: () => core.place(),
     forgetCommitted: (lsn: number) => core.forgetCommitted(lsn),

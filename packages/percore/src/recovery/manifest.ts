@@ -23,6 +23,11 @@ export interface CheckpointPlace {
   readonly committed: Committed;
   /** Sources whose last commit precedes an earlier retirement of the core; left out when there are none. */
   readonly committedBeforeRetirement?: readonly string[];
+  /**
+   * Sources that another core has committed in a later epoch: the offsets of this one count until it is retired without having
+   * committed them anew. Left out when there are none.
+   */
+  readonly outdated?: readonly string[];
 }
 
 /** A checkpoint: everything up to the end of an epoch, in the logs of all cores. */
@@ -196,20 +201,28 @@ function checkpointFrom(json: unknown): PerCoreCheckpoint | undefined | typeof I
 
 function placeFrom(json: unknown): CheckpointPlace | undefined {
   if (!isObject(json)) return undefined;
-  const { coreId, lsn, position, timestampUs, left, offsets, watermark, committedBeforeLeaving } = json;
+  const { coreId, lsn, position, timestampUs, left, offsets, watermark, committedBeforeLeaving, outdated } = json;
   if (!isCount(coreId) || !isCount(lsn) || !isCount(position) || !isCount(timestampUs)) return undefined;
   if (typeof left !== 'boolean') return undefined;
   if (!isObject(offsets) || !Object.values(offsets).every(isDecimal)) return undefined;
   if (watermark !== null && !isDecimal(watermark)) return undefined;
   const read = Object.entries(offsets).map(([source, offset]) => [source, BigInt(offset as string)] as const);
   const committed = { offsets: new Map(read), watermark: watermark === null ? undefined : BigInt(watermark) };
-  const place = { coreId, lsn, position, timestampUs, retired: left, committed };
-  if (committedBeforeLeaving === undefined) return place;
-  return isTexts(committedBeforeLeaving) ? { ...place, committedBeforeRetirement: committedBeforeLeaving } : undefined;
+  if (!isOptionalTexts(committedBeforeLeaving) || !isOptionalTexts(outdated)) return undefined;
+  return {
+    coreId,
+    lsn,
+    position,
+    timestampUs,
+    retired: left,
+    committed,
+    ...(committedBeforeLeaving === undefined ? {} : { committedBeforeRetirement: committedBeforeLeaving }),
+    ...(outdated === undefined ? {} : { outdated }),
+  };
 }
 
-const isTexts = (value: unknown): value is string[] =>
-  Array.isArray(value) && value.every((each) => typeof each === 'string');
+const isOptionalTexts = (value: unknown): value is string[] | undefined =>
+  value === undefined || (Array.isArray(value) && value.every((each) => typeof each === 'string'));
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
