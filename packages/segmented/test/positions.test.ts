@@ -1,10 +1,13 @@
 import type { Lsn } from '@walstack/codec';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { directoryFor } from '../../../harness/test-kit/backends.js';
+import { turns } from '../../../harness/test-kit/event-loop.js';
 import { BACKENDS, TestEnvironment } from './support/environments.js';
 import { readFile } from './support/files.js';
+import { NO_SPACE, RING } from './support/full-disks.js';
 import { recordsOf } from './support/logs.js';
 
 const open = (io: StorageIo, config: Partial<SegmentedWalConfig> = {}): SegmentedWal =>
@@ -68,6 +71,77 @@ describe('positions', () => {
       expect(wal.durablePosition).toBe(wal.position);
     }
     expect(wal.listSegments().length).toBeGreaterThan(1);
+    await wal.close();
+  });
+});
+
+/** The log goes on in the segment before it: its next record begins in the same block. */
+describe.each([
+  ['a backend that blocks', {}],
+  ['a backend that takes its time', { completesInline: false }],
+  ['a ring', RING],
+])('positions behind a roll that finds no room, on %s', (_name, kind) => {
+  const openOn = (disk: SimulatedDisk, seed = 1): Promise<SegmentedWal> => {
+    const environment = new TestEnvironment(seed).options;
+    const io = disk.createStorageIo(kind);
+    return SegmentedWal.open({
+      directory: '/log',
+      io,
+      blockBytes: 512,
+      markAfterMs: 0,
+      reserveBytes: 0,
+      ...environment,
+    });
+  };
+
+  /** A log with one durable record, on a disk without room for one kind of operation on the file of the next segment. */
+  async function withoutRoomTo(failing: 'create' | 'rename') {
+    const disk = new SimulatedDisk();
+    const wal = await openOn(disk);
+    wal.append(new Uint8Array(100));
+    await wal.sync();
+    await turns(50);
+    disk.failWhen(({ kind: operation, path }) =>
+      operation === failing && path.endsWith('next.seg') ? 'ENOSPC' : undefined,
+    );
+    return { disk, wal };
+  }
+
+  test('the durable one is not behind what is durable', async () => {
+    const { disk, wal } = await withoutRoomTo('rename');
+    const { durablePosition } = wal;
+    await expect(wal.truncateBefore(wal.nextLsn)).rejects.toEqual(NO_SPACE);
+    disk.failWhen(undefined);
+    expect([wal.failure, wal.durablePosition, wal.position]).toEqual([undefined, durablePosition, durablePosition]);
+    wal.append(new Uint8Array(10));
+    expect(wal.position).toBeGreaterThan(wal.durablePosition);
+    expect((await openOn(disk.crash(), 2)).lastLsn).toBe(1);
+  });
+
+  test.each(['create', 'rename'] as const)('none falls, and each is found: %s', async (failing) => {
+    const { disk, wal } = await withoutRoomTo(failing);
+    const seen = [wal.position];
+    let outcome: unknown;
+    const settled = wal.truncateBefore(wal.nextLsn).then(
+      () => ({}),
+      (error: unknown) => error,
+    );
+    void settled.then((error) => {
+      outcome = error;
+    });
+    while (outcome === undefined) {
+      seen.push(wal.position);
+      await turns(1);
+    }
+    expect(outcome).toEqual(NO_SPACE);
+    disk.failWhen(undefined);
+    seen.push(wal.position);
+    expect(seen).toEqual([...seen].sort((a, b) => a - b));
+    wal.append(new Uint8Array(1000));
+    await wal.sync();
+    for (const position of seen) expect(await wal.lsnBefore(position)).toBe(1);
+    await wal.truncateBefore(wal.nextLsn);
+    expect(wal.durablePosition).toBe(wal.position);
     await wal.close();
   });
 });

@@ -42,9 +42,26 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     file: `${SEGMENTED}/write/roll.ts`,
     find: `      yield* this.#failure.unless(this.#pipeline.untilWritten(() => old.isWritten));
       if (old.dirty) yield* this.#files.datasync(old);
-      this.#watermarks.provenDurable(next.header.firstLsn - 1, next.header.firstPosition);
+      // The log may still go on in the old segment: its next record may begin in the same block.
+      this.#watermarks.provenDurable(next.header.firstLsn - 1, positionAt(old));
       yield* this.#files.trimPreallocation(old);`,
     replace: '',
+  },
+  {
+    name: 'block-of-the-last-record-counts-as-durable',
+    scenario: 'no-room-changes-nothing',
+    breaks: 'A roll that finds no room for a name moves the durable position behind no byte that is not written.',
+    file: `${SEGMENTED}/write/roll.ts`,
+    find: 'provenDurable(next.header.firstLsn - 1, positionAt(old));',
+    replace: 'provenDurable(next.header.firstLsn - 1, next.header.firstPosition);',
+  },
+  {
+    name: 'position-falls-with-a-plan',
+    test: 'packages/segmented/test/positions.test.ts',
+    breaks: 'The position of a log does not fall when there is no room for the segment that was planned.',
+    file: `${SEGMENTED}/write/segment-chain.ts`,
+    find: 'return positionAt(before !== undefined && isEmpty(active) ? before : active);',
+    replace: 'return positionAt(active);',
   },
   {
     name: 'no-room-for-cutting-a-segment-is-final',

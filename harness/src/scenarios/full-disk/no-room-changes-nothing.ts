@@ -26,8 +26,8 @@ const BESIDE = /(next\.seg|checkpoint\.new)$/;
 const TAKES_ROOM: readonly OperationKind[] = ['create', 'rename', 'allocate', 'write', 'durable-write', 'truncate'];
 
 const standing = ({ wal }: ModelledLog) => {
-  const { firstLsn, nextLsn, durableLsn, checkpointLsn, holds, failure } = wal;
-  return { firstLsn, nextLsn, durableLsn, checkpointLsn, holds, failure };
+  const { firstLsn, nextLsn, durableLsn, position, durablePosition, checkpointLsn, holds, failure } = wal;
+  return { firstLsn, nextLsn, durableLsn, position, durablePosition, checkpointLsn, holds, failure };
 };
 
 /** From one of the operations on such a file on, all of them find no room while something is done. */

@@ -7,7 +7,7 @@ import { rollsBack } from '../log-errors.js';
 import type { Settings } from '../options.js';
 import type { ActiveSegment } from '../segments/active-segment.js';
 import { closingOnFailure } from '../segments/new-segment.js';
-import { isEmpty, metaOf } from '../segments/segment.js';
+import { isEmpty, metaOf, positionAt } from '../segments/segment.js';
 import type { SegmentFiles } from './allocation/segment-files.js';
 import type { FinalFailure } from './final-failure.js';
 import type { Pipeline } from './pipeline.js';
@@ -83,13 +83,23 @@ export class Roll {
     // Planned before anything waits: records appended meanwhile are encoded into the new segment.
     const next = chain.plan();
     // Behind the planning, during which the clock may append.
-    const before = chain.active;
+    chain.before = chain.active;
     chain.active = next;
+    try {
+      yield* this.#to(next, sync);
+    } finally {
+      chain.before = undefined;
+    }
+  }
+
+  /** Makes everything durable before a planned segment, and creates that. On a full disk it is taken back. */
+  *#to(next: ActiveSegment, sync: () => IoRoutine<void>): IoRoutine<void> {
+    const chain = this.#chain;
     try {
       yield* sync();
     } catch (error) {
       // There was no room for what was appended before: it waits for some.
-      this.#unplan(next, before);
+      this.#unplan(next);
       throw error;
     }
     // Records appended during the sync were written with it, and have carried out this roll already, or further ones.
@@ -98,7 +108,7 @@ export class Roll {
       yield* this.#files.createWithReserve(next);
     } catch (error) {
       if (!WalError.is(error, 'WAL_NO_SPACE')) throw this.#failure.fail(error);
-      this.#unplan(next, before);
+      this.#unplan(next);
       throw error;
     }
     const old = chain.current;
@@ -111,7 +121,7 @@ export class Roll {
       if (this.#failure.error === undefined) {
         this.#files.close(next);
         chain.current = old;
-        this.#unplan(next, before);
+        this.#unplan(next);
       }
       throw error;
     }
@@ -155,7 +165,8 @@ export class Roll {
       // In flight, it waits on while the old segment waits for room on the disk.
       yield* this.#failure.unless(this.#pipeline.untilWritten(() => old.isWritten));
       if (old.dirty) yield* this.#files.datasync(old);
-      this.#watermarks.provenDurable(next.header.firstLsn - 1, next.header.firstPosition);
+      // The log may still go on in the old segment: its next record may begin in the same block.
+      this.#watermarks.provenDurable(next.header.firstLsn - 1, positionAt(old));
       yield* this.#files.trimPreallocation(old);
     }
   }
@@ -170,8 +181,8 @@ export class Roll {
    * Continues with the segment before one for which there was no room. Where records were appended for it meanwhile it stays
    * planned: the next group carries out the roll.
    */
-  #unplan(next: ActiveSegment, before: ActiveSegment | undefined): void {
-    if (this.#chain.active === next && isEmpty(next)) this.#chain.active = before;
+  #unplan(next: ActiveSegment): void {
+    if (this.#chain.active === next && isEmpty(next)) this.#chain.active = this.#chain.before;
   }
 
   /**
@@ -193,6 +204,7 @@ export class Roll {
     }
     chain.current = next;
     chain.named = next;
+    this.#watermarks.provenDurable(next.header.firstLsn - 1, next.header.firstPosition);
     if (old !== undefined) this.#onRoll();
   }
 

@@ -34,6 +34,8 @@ export class SegmentChain {
   readonly sealed: SegmentList;
   /** The segment that records are encoded into; it may still be a plan without a file. */
   active: ActiveSegment | undefined;
+  /** The one before it, while the active one is planned and may be taken back for want of room. */
+  before: ActiveSegment | undefined;
   /** The segment whose file is written to: the active one, or one before it. */
   current: ActiveSegment | undefined;
   /** The newest segment whose name is durable: the current one, or the one before it during a roll. */
@@ -70,7 +72,9 @@ export class SegmentChain {
 
   /** Position of the next frame in the log: behind everything encoded, padding included. */
   get position(): number {
-    if (this.active !== undefined) return positionAt(this.active);
+    const { active, before } = this;
+    // As long as nothing is encoded into a plan, the log may go on in the segment before it: a position does not fall.
+    if (active !== undefined) return positionAt(before !== undefined && isEmpty(active) ? before : active);
     const { last } = this.sealed;
     return last === undefined ? 0 : linkBehind(last).firstPosition;
   }
