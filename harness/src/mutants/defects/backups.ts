@@ -10,10 +10,27 @@ const MADE = `${SEGMENTED}/backup/made-backups.ts`;
 const AGAIN_TEST = 'packages/segmented/test/backup-again.test.ts';
 const READONLY_TEST = 'packages/segmented/test/backup-readonly.test.ts';
 const COPIES_TEST = 'packages/segmented/test/backups-of-copies.test.ts';
+const CUTS_TEST = 'packages/segmented/test/backup-of-cuts.test.ts';
 const REFUSED_TEST = 'packages/segmented/test/backup-refused.test.ts';
 
 /** Defects in backups. */
 export const BACKUPS_DEFECTS: readonly Defect[] = [
+  {
+    name: 'cut-off-records-linked',
+    test: CUTS_TEST,
+    breaks: 'A segment whose file has more behind its end is not linked: a backup has nothing that was cut off.',
+    file: BACKUP,
+    find: ' && endsWithSegment(environment, segment, segment.path)) {',
+    replace: ') {',
+  },
+  {
+    name: 'cut-off-records-kept',
+    test: CUTS_TEST,
+    breaks: 'A file of an earlier backup is not kept where it has records behind the end that its segment has since.',
+    file: BACKUP,
+    find: ' && endsWithSegment(environment, segment, join(this.#directory, name));',
+    replace: ';',
+  },
   {
     name: 'backup-of-a-shorter-copy-kept',
     test: AGAIN_TEST,
@@ -95,8 +112,8 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     scenario: 'backups',
     breaks: 'The newest segment, which is written to, is not shared with a backup.',
     file: BACKUP,
-    find: 'if (!isNewest && this.#links) {',
-    replace: 'if (this.#links) {',
+    find: 'if (!isNewest && this.#links && ',
+    replace: 'if (this.#links && ',
   },
   {
     name: 'backup-without-a-sync',

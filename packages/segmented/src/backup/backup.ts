@@ -16,7 +16,7 @@ import { type BackupList, hexOf, isSameSegment, type ListedSegment, listed, list
 import type { BackupProgress, BackupReport, CheckedBackup } from './backup-options.js';
 import { BackupTally } from './backup-tally.js';
 import type { MadeBackups } from './made-backups.js';
-import { copySegment, isIntact, linkSegment } from './stage-segment.js';
+import { copySegment, endsWithSegment, isIntact, linkSegment } from './stage-segment.js';
 import { decide, stagedIn, switchOver } from './switch-over.js';
 import {
   checkTarget,
@@ -200,7 +200,7 @@ export class Backup {
           ? yield* this.#has(name, now)
           : !isNewest &&
             hasSameHoles(present.get(now.number), now) &&
-            (yield* this.#has(name, now)) &&
+            (yield* this.#hasAlone(name, now, segment)) &&
             (!(isSalvaged || hasLess(present.get(now.number), now)) || (yield* this.#isIntact(name, segment)));
       if (isKept) {
         yield* tally.kept(segment);
@@ -208,7 +208,7 @@ export class Backup {
       }
       staged.add(stage);
       // What was staged whole by a backup that has not ended: nothing says of which copy of the log, and whether before its last salvage.
-      const isStaged = !isNewest && there.has(stage) && (yield* this.#has(stage, now));
+      const isStaged = !isNewest && there.has(stage) && (yield* this.#hasAlone(stage, now, segment));
       if (isStaged && (yield* this.#isIntact(stage, segment))) {
         yield* tally.kept(segment);
         continue;
@@ -223,7 +223,7 @@ export class Backup {
     const { environment, settings } = this.#log;
     const directory = this.#directory;
     // The newest segment is never linked: it may be written to, now or when the log is opened again.
-    if (!isNewest && this.#links) {
+    if (!isNewest && this.#links && endsWithSegment(environment, segment, segment.path)) {
       this.#links = linkSegment(environment, segment, join(directory, stage));
       // Read again, which lets other work go on between one link and the next.
       if (this.#links && (yield* this.#has(stage, listed(segment)))) {
@@ -290,6 +290,12 @@ export class Backup {
 
   *#has(name: string, segment: ListedSegment): IoRoutine<boolean> {
     return yield* hasSegment(this.#log.environment.io, this.#directory, name, segment, this.#logId);
+  }
+
+  /** The same, with nothing in the file that is not of the segment any more. */
+  *#hasAlone(name: string, now: ListedSegment, segment: Segment): IoRoutine<boolean> {
+    const { environment } = this.#log;
+    return (yield* this.#has(name, now)) && endsWithSegment(environment, segment, join(this.#directory, name));
   }
 
   /** Whether every record of a segment can be read in a file that has its id, and is of this copy of the log. */

@@ -25,6 +25,13 @@ export interface Copying {
 }
 
 /**
+ * Whether a file has nothing behind the last block of its segment. Else it may have records that were cut off, or given up by a
+ * salvage, and a backup has nothing that shows which.
+ */
+export const endsWithSegment = ({ io }: Environment, { end, header }: Segment, path: string): boolean =>
+  io.stat(path).size <= blockEnd(end, header.blockBytes);
+
+/**
  * Gives the file of a sealed segment a second name in a backup. It is never written again: the log reuses no file with a second
  * name.
  *
