@@ -3,8 +3,12 @@ import { Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
 import { ManualTime } from '../../../harness/test-kit/manual-time.js';
+import { watch } from './support/outcomes.js';
 
-/** Random concurrent calls of everything that waits: each is answered, and the answers hold after a power cut. */
+/**
+ * Random concurrent calls of everything that waits, on a disk that is full at times: each is answered, and the answers hold after a power
+ * cut. So does what a shutdown says, beside commits that wait and a close.
+ */
 
 const KINDS: readonly (readonly [string, SimulatedIoOptions])[] = [
   ['blocks', {}],
@@ -24,11 +28,16 @@ function numbersFrom(seed: number): (below: number) => number {
   };
 }
 
+/** Why a call may be rejected: its signal, a full disk, or a close. */
+const ANSWERS = ['WAL_ABORTED', 'WAL_NO_SPACE', 'WAL_CLOSED'];
+
 /** The results of the calls: texts of events by LSN that must be in the log, and texts that must not be. */
 class Outcomes {
   readonly acknowledged = new Map<number, string>();
   readonly refused = new Set<string>();
   readonly wrong: unknown[] = [];
+  /** The last LSN that the log had when it was shut down; 0 when that was rejected, or the log was left as it was. */
+  shutDownAt = 0;
 
   cutAfter(lsn: number): void {
     for (const each of this.acknowledged.keys()) if (each > lsn) this.acknowledged.delete(each);
@@ -40,13 +49,18 @@ class Outcomes {
   }
 
   rejected(texts: readonly string[], error: { readonly code?: string; readonly reason?: string }): void {
-    if (error.code !== 'WAL_ABORTED') this.wrong.push(error);
+    if (!ANSWERS.includes(error.code ?? '')) this.wrong.push(error);
     else if (error.reason !== 'outcome-unknown') for (const text of texts) this.refused.add(text);
   }
 }
 
-/** Makes random calls, and waits until each of them is answered. */
-async function call(wal: Wal, time: ManualTime, number: (below: number) => number): Promise<Outcomes> {
+/** Makes random calls, waits until each of them is answered, and perhaps shuts the log down. */
+async function call(
+  wal: Wal,
+  disk: SimulatedDisk,
+  time: ManualTime,
+  number: (below: number) => number,
+): Promise<Outcomes> {
   const outcomes = new Outcomes();
   const answers: Promise<unknown>[] = [];
   const controllers: AbortController[] = [];
@@ -91,7 +105,7 @@ async function call(wal: Wal, time: ManualTime, number: (below: number) => numbe
     try {
       wal.append(next().payload);
     } catch (error) {
-      expect(error).toMatchObject({ code: expect.stringMatching(/^WAL_(BACKPRESSURE|STATE)$/) });
+      expect(error).toMatchObject({ code: expect.stringMatching(/^WAL_(BACKPRESSURE|STATE|NO_SPACE)$/) });
     }
   };
   const cutAfter = (): void => {
@@ -99,12 +113,19 @@ async function call(wal: Wal, time: ManualTime, number: (below: number) => numbe
     // Another cut may be under way, which drops more.
     const done = wal.truncateAfter(lsn).then(
       () => outcomes.cutAfter(lsn),
-      (error) => expect(error).toMatchObject({ code: expect.stringMatching(/^(ERR_OUT_OF_RANGE|WAL_TRUNCATED)$/) }),
+      (error) =>
+        expect(error).toMatchObject({ code: expect.stringMatching(/^(ERR_OUT_OF_RANGE|WAL_TRUNCATED|WAL_NO_SPACE)$/) }),
     );
     answers.push(done);
   };
   const reset = (): void => {
-    answers.push(wal.resetTo(1 + number(2 * wal.lastLsn + 5)).then(() => outcomes.cutAfter(0)));
+    waitFor(wal.resetTo(1 + number(2 * wal.lastLsn + 5)).then(() => outcomes.cutAfter(0)));
+  };
+  const fill = (): void => {
+    disk.capacityBytes = disk.usedBytes + 700 * number(3);
+  };
+  const empty = (): void => {
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
   };
   const durable = (): void => waitFor(wal.durable(Math.max(0, wal.lastLsn - number(5)), aborting()));
   const calls: readonly (readonly [number, () => unknown])[] = [
@@ -120,11 +141,46 @@ async function call(wal: Wal, time: ManualTime, number: (below: number) => numbe
     [8, () => controllers.splice(number(controllers.length + 1), 1)[0]?.abort()],
     [4, () => time.fire()],
     [13, () => turns(number(4))],
+    [3, () => fill()],
+    [3, () => empty()],
   ];
   const weights = calls.flatMap(([weight, make]) => Array.from({ length: weight }, () => make));
   for (let made = 0; made < CALLS; made++) await weights[number(weights.length)]?.();
-  await Promise.all(answers);
+  empty();
+  await answered(answers, time);
+  if (number(2) === 0) return outcomes;
+
+  const before = answers.length;
+  for (let left = 1 + number(8); left > 0; left--) commit();
+  if (number(2) === 0) fill();
+  const shuttingDown = wal.shutdown();
+  const shutdown = watch(shuttingDown);
+  let end: number | undefined;
+  if (number(2) === 0) {
+    // Right behind a commit: those that wait for room are appended then.
+    await answers[before + number(answers.length - before)];
+    end = wal.lastLsn;
+    waitFor(wal.close({ discard: true }));
+  }
+  await Promise.allSettled([...answers, shuttingDown]);
+  expect(time.waiting).toEqual([]);
+  if (shutdown.state === 'fulfilled') outcomes.shutDownAt = end ?? wal.lastLsn;
+  else outcomes.rejected([], shutdown.error as { readonly code?: string });
+  empty();
   return outcomes;
+}
+
+/** Waits until all calls are answered, which need time where they wait for room on the disk. */
+async function answered(answers: readonly Promise<unknown>[], time: ManualTime): Promise<void> {
+  let isAnswered = false;
+  const all = Promise.all(answers).then(() => {
+    isAnswered = true;
+  });
+  while (!isAnswered) {
+    await Promise.race([all, turns(100)]);
+    time.fire();
+  }
+  await all;
 }
 
 describe.each(KINDS)('on a backend that %s', (_name, kind) => {
@@ -140,12 +196,13 @@ describe.each(KINDS)('on a backend that %s', (_name, kind) => {
       flushBytes: [1, 2000, 1024 * 1024][number(3)] as number,
       maxInFlight: 1 + number(4),
       padGroups: number(2) === 0,
+      preallocate: number(2) === 0 ? 'none' : 'write',
+      reserveBytes: number(2) === 0 ? 0 : 8192,
       ...time.options,
     });
-    const outcomes = await call(wal, time, number);
+    const outcomes = await call(wal, disk, time, number);
     expect(outcomes.wrong).toEqual([]);
     expect(wal.stats()).toMatchObject({ waitingCommits: 0, waitingForRoom: 0 });
-    if (number(2) === 0) await wal.shutdown();
 
     const found = await Wal.open('/log', { io: disk.crash().createStorageIo() });
     const texts = new Map<number, string>();
@@ -155,6 +212,7 @@ describe.each(KINDS)('on a backend that %s', (_name, kind) => {
     });
     for (const [lsn, text] of outcomes.acknowledged) expect([lsn, texts.get(lsn)]).toEqual([lsn, text]);
     for (const text of texts.values()) expect(outcomes.refused.has(text)).toBe(false);
+    expect(found.lastLsn).toBeGreaterThanOrEqual(outcomes.shutDownAt);
     await found.close();
   });
 });
