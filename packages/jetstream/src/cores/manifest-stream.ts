@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { decodeManifest, type Manifest, manifestPath } from '@walstack/percore/internal';
 import { split } from '../messages/parts.js';
 import type { StreamSettings } from '../options.js';
+import { ifThere } from '../restore/segment-files.js';
 import { type CreateOptions, LogStream } from '../stream/log-stream.js';
 
 /** A manifest, and its file. */
@@ -13,14 +14,8 @@ export interface ManifestFile {
 /** The manifest in the directory of a per-core log; `undefined` while there is none. @throws `WAL_CORRUPT` */
 export async function readManifestFile(directory: string): Promise<ManifestFile | undefined> {
   const path = manifestPath(directory);
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-  return { manifest: decodeManifest(bytes, path), bytes };
+  const bytes = await ifThere(readFile(path));
+  return bytes === undefined ? undefined : { manifest: decodeManifest(bytes, path), bytes };
 }
 
 /** The manifests in a stream, from the first one to the last. @throws `WAL_CORRUPT` */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { WalError } from '@walstack/codec';
 import { decodeFramedJson, encodeFramedJson } from '@walstack/codec/internal';
 import { FILE_MODE_DEFAULT } from '@walstack/storage-io/internal';
-import { type SegmentPlace, syncDirectory } from '../restore/segment-files.js';
+import { ifThere, type SegmentPlace, syncDirectory } from '../restore/segment-files.js';
 
 const FILE = 'replica';
 const DRAFT = 'replica.new';
@@ -24,13 +24,8 @@ export const hashOf = (bytes: Uint8Array): string => createHash('sha256').update
 /** How far the replica in a directory is; `undefined` when there is none. @throws `WAL_CORRUPT` */
 export async function readPlace(directory: string): Promise<ReplicaPlace | undefined> {
   const path = join(directory, FILE);
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const bytes = await ifThere(readFile(path));
+  if (bytes === undefined) return undefined;
   const place = decodeFramedJson(bytes, (reason) => damagedPlace(path, reason)) as ReplicaPlace & { version: number };
   if (place?.version !== 1) throw damagedPlace(path, 'version');
   return place;

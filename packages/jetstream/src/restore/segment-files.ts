@@ -111,13 +111,8 @@ export class SegmentFiles {
 
   /** Opens a segment that is there from before a crash, with this header: what is written again are the same bytes. */
   async #openPresent(path: string, header: Uint8Array): Promise<FileHandle | undefined> {
-    let file: FileHandle;
-    try {
-      file = await open(path, 'r+');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
-    }
+    const file = await ifThere(open(path, 'r+'));
+    if (file === undefined) return undefined;
     const found = Buffer.alloc(header.length);
     await file.read(found, 0, found.length, 0);
     if (found.equals(header)) return file;
@@ -242,10 +237,16 @@ export async function syncDirectory(path: string): Promise<void> {
 
 /** Whether a directory is missing or empty. */
 export async function isFree(path: string): Promise<boolean> {
+  const names = await ifThere(readdir(path));
+  return names === undefined || names.length === 0;
+}
+
+/** The result of an operation on a file or directory; `undefined` when that is missing. */
+export async function ifThere<T>(operation: Promise<T>): Promise<T | undefined> {
   try {
-    return (await readdir(path)).length === 0;
+    return await operation;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
 }
