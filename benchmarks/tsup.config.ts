@@ -10,6 +10,7 @@ export default defineConfig({
     'percore-worker': 'src/benches/percore/percore-worker.ts',
     'idle-memory': 'src/benches/log/idle-memory.ts',
     'memory-of-replay': 'src/benches/replay/memory-of-replay.ts',
+    scale: 'src/scale/main.ts',
     'replay-worker': 'src/benches/replay/replay-worker.ts',
   },
   format: ['esm'],

@@ -25,6 +25,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'docs/following.md': 'Following',
     'docs/encryption.md': 'Encryption, compression',
     'docs/replication.md': 'Replication',
+    'docs/scale.md': 'Scale',
     'docs/writing-a-backend.md': 'Writing a backend',
   },
   'Run it': {
