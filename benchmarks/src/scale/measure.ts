@@ -15,14 +15,14 @@ const SERVERS = 3;
 const LONE = 300;
 
 /** What shipping some logs took. */
-export interface Shipped {
+interface Shipped {
   readonly logs: number;
   readonly replicas: number;
   readonly recordsPerSecond: number;
 }
 
 /** What an outage of the server did that leads the stream of a log. */
-export interface OutageSeen {
+interface OutageSeen {
   readonly rate: number;
   readonly outageS: number;
   readonly lagMax: number;

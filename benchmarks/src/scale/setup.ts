@@ -13,7 +13,7 @@ export interface Costs {
 }
 
 /** A server that is gone for a while. */
-export interface Outage {
+interface Outage {
   readonly fromS: number;
   readonly toS: number;
 }
