@@ -1,4 +1,4 @@
-import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
+import { type CloseOptions, SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
@@ -15,6 +15,9 @@ const KINDS: readonly (readonly [string, SimulatedIoOptions, Partial<SegmentedWa
   ['a ring that prepares blocks', RING, { padGroups: true }],
 ];
 
+const reopened = (disk: SimulatedDisk) => SegmentedWal.openSync({ directory: '/log', io: disk.createStorageIo() });
+const lsns = (wal: SegmentedWal): number[] => [...wal.replay()].map(({ lsn }) => lsn);
+
 describe.each(KINDS)('on %s', (_name, kind, options) => {
   /** A log with one durable record, on a disk that is full now. */
   async function onFullDisk() {
@@ -30,9 +33,6 @@ describe.each(KINDS)('on %s', (_name, kind, options) => {
     fill(disk);
     return { disk, environment, wal };
   }
-
-  const reopened = (disk: SimulatedDisk) => SegmentedWal.openSync({ directory: '/log', io: disk.createStorageIo() });
-  const lsns = (wal: SegmentedWal): number[] => [...wal.replay()].map(({ lsn }) => lsn);
 
   test('an idle log goes on when there is room again', async () => {
     const { disk, environment, wal } = await onFullDisk();
@@ -89,6 +89,59 @@ test('a mark that has room in its block is written on a full disk', async () => 
   expect(wal.stats().marks).toBe(1);
   wal.closeSync();
   expect(SegmentedWal.openSync({ directory: '/log', io: disk.createStorageIo() }).recovery.cleanlyClosed).toBe(true);
+});
+
+// As on file systems that write anew what is written in place.
+describe.each([
+  ['a backend that blocks', {}],
+  ['a backend that takes its time', { completesInline: false }],
+  ['a ring', RING],
+] as const)('where there is no room to write a mark into its block, on %s', (_name, kind) => {
+  test.each([
+    ['without any', 0, false, {}],
+    ['without any, and dropped', 0, false, { discard: true }],
+    ['with the reserve', 8192, true, {}],
+    ['with the reserve, and dropped', 8192, true, { discard: true }],
+  ])('a log is closed %s, idle before or not', async (_room, reserveBytes, cleanlyClosed, how) => {
+    for (const isIdle of [false, true]) await closes(reserveBytes, cleanlyClosed, how, isIdle);
+  });
+
+  async function closes(
+    reserveBytes: number,
+    cleanlyClosed: boolean,
+    how: CloseOptions,
+    isIdle: boolean,
+  ): Promise<void> {
+    const disk = new SimulatedDisk();
+    const environment = new TestEnvironment();
+    const config = {
+      directory: '/log',
+      blockBytes: 512,
+      preallocate: 'none',
+      ...new TestEnvironment().options,
+    } as const;
+    const wal = await SegmentedWal.open({ ...config, io: disk.createStorageIo(kind), reserveBytes });
+    wal.append('a');
+    await wal.sync();
+    await turns(50);
+    const beside = disk.createStorageIo();
+    const isFull = (): boolean => reserveBytes === 0 || beside.list('/log').includes('.reserve');
+    let refused = 0;
+    disk.failWhen((operation) => {
+      if (!/write/.test(operation.kind) || !operation.path.endsWith('.seg') || !isFull()) return undefined;
+      refused++;
+      return 'ENOSPC';
+    });
+    if (isIdle) environment.fire();
+    await turns(50);
+    await wal.close(how);
+    disk.failWhen(undefined);
+    expect([refused > 0, wal.failure, wal.durableLsn]).toEqual([true, undefined, 1]);
+    for (const left of [disk.crash('all'), disk.crash()]) {
+      const again = reopened(left);
+      expect([again.recovery.cleanlyClosed, lsns(again)]).toEqual([cleanlyClosed, [1]]);
+    }
+  }
 });
 
 describe('where blocks cannot be reserved', () => {

@@ -368,11 +368,13 @@ export class SegmentWriter {
     try {
       if (discard) {
         // What was handed to the operating system is not discarded.
-        yield* this.#writeWithReserve(() => this.#groups.settle());
-        this.#discarded = yield* this.#groups.discard();
+        yield* this.#leavingOutMarks(this.#writeWithReserve(() => this.#groups.settle()));
+        if (this.noSpace === undefined) this.#discarded = yield* this.#groups.discard();
       }
-      yield* this.#writeWithReserve(() => this.sync());
-      yield* this.mark(markType);
+      const sync = () => this.#leavingOutMarks(this.#writeWithReserve(() => this.sync()));
+      yield* sync();
+      yield* this.#leavingOutMarks(this.mark(markType));
+      if (this.noSpace !== undefined) yield* sync();
       const segment = this.#chain.current;
       if (segment?.file !== undefined) yield* this.#failure.guarded(this.#files.trimPreallocation(segment));
     } catch (error) {
@@ -380,6 +382,15 @@ export class SegmentWriter {
       throw error === this.noSpace ? this.#failure.fail(error) : error;
     } finally {
       yield* this.releaseFiles();
+    }
+  }
+
+  /** Runs what may find no room for a mark. Where nothing else waits for some, the mark is left out: everything is durable. */
+  *#leavingOutMarks(write: IoRoutine<void>): IoRoutine<void> {
+    try {
+      yield* write;
+    } catch (error) {
+      if (error !== this.noSpace || !this.#watermarks.isEverythingDurable) throw error;
     }
   }
 
