@@ -6,7 +6,7 @@ import { connect } from '@nats-io/transport-node';
 import { LogShipper, restoreLog } from '@walstack/jetstream';
 import { Wal } from '@walstack/wal';
 import { Scratch } from '../machine/scratch.js';
-import { Cluster } from './cluster.js';
+import { Cluster } from '../servers/cluster.js';
 import type { Costs } from './setup.js';
 
 const PAYLOAD = new Uint8Array(100);

@@ -5,8 +5,8 @@ import { LogShipper } from '@walstack/jetstream';
 import { Wal } from '@walstack/wal';
 import type { Case, Contestant, Sample } from '../../case.js';
 import { Latencies } from '../../rows/latencies.js';
+import { Cluster, serverMissing } from '../../servers/cluster.js';
 import type { Settings } from '../../settings.js';
-import { BenchServer, serverMissing } from './server.js';
 
 const PAYLOAD = new Uint8Array(100);
 /** A frame of 48 bytes around the payload, and its position. */
@@ -46,14 +46,14 @@ function onServer(
   { scratch }: Settings,
   work: (server: string, log: string) => Promise<Sample>,
 ): Contestant {
-  let server: BenchServer | undefined;
+  let server: Cluster | undefined;
   let measured = 0;
   return {
     subject,
     prepare: async () => {
-      server = await BenchServer.start(scratch.next('server'));
+      server = await Cluster.start(scratch.next('server'), 1);
     },
-    measure: () => work(server?.address ?? '', `bench${++measured}`),
+    measure: () => work(server?.addresses[0] ?? '', `bench${++measured}`),
     end: async () => {
       await server?.stop();
     },

@@ -1,13 +1,19 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
+/** Why nothing is measured with servers; `undefined` where there are some. */
+export const serverMissing: string | undefined =
+  spawnSync('nats-server', ['--version']).status === 0
+    ? undefined
+    : 'The bench jetstream is left out: there is no nats-server.';
+
 /** Of the clock of the kernel, in which it counts the time of a process. */
 const TICKS_PER_SECOND = 100;
 
-/** Servers of the loopback interface that are one cluster. */
+/** A server of the loopback interface, or several that are one cluster, on ports that the system chooses. */
 export class Cluster {
   readonly #configs: readonly string[];
   readonly #children: (ChildProcess | undefined)[];
