@@ -105,7 +105,13 @@ async function main(): Promise<void> {
 async function measureAll(data: string): Promise<void> {
   if (serverMissing !== undefined)
     throw new Error('there is no nats-server to measure (Debian: apt-get install nats-server)');
-  const extent = { records: 100_000, logs: [1, 2, 4], outage: { rate: 5000, fromS: 3, seconds: 5, untilS: 60 } };
+  const when = { fromS: 3, seconds: 5, untilS: 90 };
+  const outages = [
+    { replicas: 3, rate: 5000, ...when },
+    { replicas: 3, rate: 1000, ...when },
+    { replicas: 1, rate: 5000, ...when },
+  ];
+  const extent = { records: 100_000, logs: [1, 2, 4], outages };
   const measured = await measure(data, extent, (text) => console.log(text));
   const date = new Date().toISOString().slice(0, 10);
   const results: Results = { date, machine: describeMachine('.'), seed: 1, ...measured };

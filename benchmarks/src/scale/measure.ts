@@ -23,6 +23,7 @@ interface Shipped {
 
 /** What an outage of the server did that leads the stream of a log. */
 interface OutageSeen {
+  readonly replicas: number;
   readonly rate: number;
   readonly outageS: number;
   readonly lagMax: number;
@@ -37,12 +38,23 @@ export interface Measured {
   readonly outages: readonly OutageSeen[];
 }
 
+/** An outage that is made. */
+interface Planned {
+  readonly replicas: number;
+  /** Records per second that are committed. */
+  readonly rate: number;
+  readonly fromS: number;
+  readonly seconds: number;
+  /** Then it is given up. */
+  readonly untilS: number;
+}
+
 /** How much is measured. */
 export interface Extent {
   readonly records: number;
   /** Logs of the configurations that the costs are not taken from. */
   readonly logs: readonly number[];
-  readonly outage: { readonly rate: number; readonly fromS: number; readonly seconds: number; readonly untilS: number };
+  readonly outages: readonly Planned[];
 }
 
 /** Measures what records cost on three servers of this machine, and what several logs and an outage do there. */
@@ -73,9 +85,13 @@ export async function measure(data: string, extent: Extent, tell: (text: string)
       tell(`${logs} logs, ${replicas} replicas: ${Math.round(shipped.at(-1)?.recordsPerSecond ?? 0)} records/s`);
     }
   }
-  const seen = await outageOf(scratch, extent);
-  tell(`outage: ${JSON.stringify(seen)}`);
-  return { costs, shipped, outages: [seen] };
+  const outages: OutageSeen[] = [];
+  for (const planned of extent.outages) {
+    const seen = await outageOf(scratch, planned);
+    outages.push(seen);
+    tell(`outage: ${JSON.stringify(seen)}`);
+  }
+  return { costs, shipped, outages };
 }
 
 interface Own {
@@ -161,10 +177,10 @@ function usage(cluster: Cluster): { readonly own: number; readonly servers: read
 }
 
 /** A log is committed to at a rate while the server that leads its stream is gone, and until it has caught up. */
-async function outageOf(scratch: Scratch, { outage }: Extent): Promise<OutageSeen> {
+async function outageOf(scratch: Scratch, outage: Planned): Promise<OutageSeen> {
   const cluster = await Cluster.start(scratch.next('cluster'), SERVERS);
   const connection = { servers: cluster.addresses };
-  await makeStream(connection, 'outage', SERVERS);
+  await makeStream(connection, 'outage', outage.replicas);
   const wal = await Wal.open(scratch.next('log'));
   const shipper = LogShipper.start(wal, { connection, log: 'outage', retryMs: 200, timeoutMs: 1000 });
   const begun = performance.now();
@@ -197,7 +213,7 @@ async function outageOf(scratch: Scratch, { outage }: Extent): Promise<OutageSee
   await cluster.stop();
   scratch.clear();
   if (caughtUpS === undefined) throw new Error('the log has not caught up in time');
-  return { rate: outage.rate, outageS: outage.seconds, lagMax, caughtUpS };
+  return { replicas: outage.replicas, rate: outage.rate, outageS: outage.seconds, lagMax, caughtUpS };
 }
 
 /** Makes a stream, once the cluster has a leader. */

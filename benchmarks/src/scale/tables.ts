@@ -74,15 +74,16 @@ function checkTable({ costs, shipped, seed }: Results): string {
 }
 
 function outageTable({ costs, outages, seed }: Results): string {
-  const rows = outages.map(({ rate, outageS, lagMax, caughtUpS }) => {
+  const rows = outages.map(({ replicas, rate, outageS, lagMax, caughtUpS }) => {
     const runs = Array.from({ length: 10 }, (_, run) => {
-      const asked = setup(costs, { logs: 1, replicas: 3, rate, outage: { fromS: 1, toS: 1 + outageS } });
+      const asked = setup(costs, { logs: 1, replicas, rate, outage: { fromS: 1, toS: 1 + outageS } });
       return simulate(asked, 25, randomOf(seed + run));
     });
     const lags = runs.map((run) => run.lagMax).sort((one, other) => one - other);
     const times = runs.map((run) => run.caughtUpS ?? Number.NaN).sort((one, other) => one - other);
     return [
       `${count(rate)} records/s, ${outageS} s`,
+      `${replicas}`,
       count(lagMax),
       `${count(lags[0] ?? 0)} to ${count(lags.at(-1) ?? 0)}`,
       `${caughtUpS.toFixed(1)} s`,
@@ -90,7 +91,7 @@ function outageTable({ costs, outages, seed }: Results): string {
     ];
   });
   return tableOf(
-    ['load, outage of the leader', 'most records behind', 'simulated', 'caught up after', 'simulated'],
+    ['load, outage of the leader', 'replicas', 'most records behind', 'simulated', 'caught up after', 'simulated'],
     rows,
   );
 }
