@@ -23,6 +23,8 @@ export async function run(
 ): Promise<number> {
   const { stdout, stderr, stdin, env = {}, signal } = streams;
   const closed = new AbortController();
+  // Remarks that nothing reads any more end no command, and change no exit code.
+  stderr.removeListener('error', ignored).on('error', ignored);
   const out = new Output(stdout, closed);
   const paint = paintFor(out.isTerminal, env);
   const signals = signal === undefined ? closed.signal : AbortSignal.any([closed.signal, signal]);
@@ -38,6 +40,8 @@ export async function run(
   await out.end();
   return out.failure === undefined ? code : report(out.failure, context, false, paint);
 }
+
+const ignored = (): void => {};
 
 /** The program with its commands. */
 function programOf(context: Context, commands: readonly RegisterCommand[]): Command {

@@ -150,6 +150,40 @@ test('import with --keep-lsns leaves out only what the log has as it is in the l
   expect(salvaged.err).toContain('lost in the log by a salvage, and not put back: 1 record');
 });
 
+test('import with --keep-lsns compares a line with what the same import has appended, and each line of a lost range', async () => {
+  const directory = temporaryDirectory();
+  const at = (name: string): string => join(directory, name);
+  await makeLog(at('log'));
+  const lines = (await cli(['export', at('log')])).out.trimEnd().split('\n');
+  const importInto = (log: string, input: readonly string[]) =>
+    cli(['import', at(log), '--create', '--keep-lsns', '--json'], { input: input.join('\n') });
+  const overlapping = [...lines.slice(0, 40), ...lines.slice(30)];
+  const all = await importInto('copy', overlapping);
+  expect([all.code, json(all)]).toMatchObject([0, { records: 60, leftOut: 10, lost: 0 }]);
+  expect((await cli(['export', at('copy')])).out.replaceAll(/"time":"[^"]*"/g, '')).toBe(
+    `${lines.join('\n')}\n`.replaceAll(/"time":"[^"]*"/g, ''),
+  );
+
+  const other = JSON.stringify({ ...JSON.parse(lines[30] as string), payload: 'other' });
+  const refused = await importInto('other', [...lines.slice(0, 31), other]);
+  expect(refused.code).toBe(1);
+  expect(refused.err).toContain('line 32 has LSN 31, and the log has another record there');
+
+  for (const event of ['event 30', 'event 31', 'event 32']) flipByte(at('copy'), 0, event);
+  await cli(['repair', at('copy'), '--mode', 'skip-corrupt', '--apply']);
+  const salvaged = await importInto('copy', overlapping);
+  const { lost, leftOut } = json(salvaged);
+  const { holes } = json(await cli(['inspect', at('copy'), '--json']));
+  const missing = (holes as { firstLsn: number; lastLsn: number }[]).flatMap(({ firstLsn, lastLsn }) =>
+    Array.from({ length: lastLsn + 1 - firstLsn }, (_, index) => firstLsn + index),
+  );
+  expect(missing.length).toBeGreaterThanOrEqual(3);
+  expect([lost, leftOut]).toEqual([
+    overlapping.filter((line) => missing.includes(JSON.parse(line).lsn)).length,
+    overlapping.filter((line) => !missing.includes(JSON.parse(line).lsn)).length,
+  ]);
+});
+
 test('records over the usual limit come back with --max-payload-bytes', async () => {
   const directory = temporaryDirectory();
   const at = (name: string): string => join(directory, name);

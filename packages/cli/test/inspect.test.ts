@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { SegmentedWal } from '@walstack/segmented';
 import { PortableWalWriter } from '@walstack/storage-io';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
@@ -64,4 +65,20 @@ test('inspect shows the epochs of a per-core log, and the frames of a file', asy
   writeFileSync(join(directory, 'text'), 'no log at all, only text\n'.repeat(10));
   expect((await cli(['inspect', join(directory, 'text')])).code).toBe(4);
   expect((await cli(['inspect', join(directory, 'nowhere')])).code).toBe(4);
+});
+
+test('a segment with more frames than a call has arguments is shown', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  const records = 150_000;
+  const wal = await SegmentedWal.open({ directory: log, segmentBytes: 64 * 1024 * 1024 });
+  for (let lsn = 1; lsn <= records; lsn++) {
+    wal.append('x');
+    if (lsn % 10_000 === 0) await wal.sync();
+  }
+  await wal.close();
+  const segments: { number: number; lastLsn: number }[] = json(await cli(['inspect', log, '--json'])).segments;
+  const last = segments.at(-1)?.number;
+  const { code, out } = await cli(['inspect', log, '--segment', String(last)]);
+  expect(code).toBe(0);
+  expect(out.split('\n').filter((line) => line.includes(' record ')).length).toBeGreaterThan(125_000);
 });

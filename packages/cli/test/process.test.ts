@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SegmentedWal } from '@walstack/segmented';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { cli } from './support/cli.js';
-import { makeLog } from './support/logs.js';
+import { flipByte, makeLog } from './support/logs.js';
 
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
@@ -114,4 +115,37 @@ test('append whose output nothing reads ends as failed, with what it has appende
   whole.stdin.end('one\ntwo\n');
   expect(await once(whole, 'exit')).toEqual([0, null]);
   expect(JSON.parse((await cli(['verify', join(directory, 'whole'), '--json'])).out).report.records).toBe(2);
+});
+
+test('append whose output nothing reads returns 0 only where the last line is appended, too', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  // The output ends before the lines do, which are all in memory by then.
+  const lines = 12_000;
+  const child = spawn(process.execPath, [MAIN, 'append', log, '--create', '--json'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  child.stdout.destroy();
+  child.stdin.on('error', () => {});
+  child.stdin.end(`${'x\n'.repeat(lines - 1)}last`);
+  const [code] = await once(child, 'exit');
+  const { records } = JSON.parse((await cli(['verify', log, '--json'])).out).report;
+  expect([0, 1]).toContain(code);
+  expect(code === 0).toBe(records === lines);
+});
+
+test('a closed standard error changes no exit code, and ends no command before its end', async () => {
+  const directory = temporaryDirectory();
+  const log = join(directory, 'log');
+  await makeLog(log);
+  flipByte(log, 0, 'event 7');
+  const codeOf = async (...argv: string[]): Promise<number> => {
+    const { child, exited } = start(...argv);
+    child.stderr.destroy();
+    child.stdout.resume();
+    return (await exited)[0];
+  };
+  expect(await codeOf('verify', join(directory, 'nowhere'))).toBe(4);
+  expect(await codeOf('cat', log)).toBe(3);
+  expect(await codeOf('restore', log, join(directory, 'copy'))).toBe(3);
+  expect(readdirSync(directory)).toEqual(['log']);
 });

@@ -90,19 +90,20 @@ async function appendLines(commit: Commit<Uint8Array>, options: AppendOptions, c
     () => out.flush(),
     failed,
   );
+  const lines = linesOf(stdin, AbortSignal.any([signal, failed.signal]));
   let line = 0;
+  let next: IteratorResult<Buffer, boolean>;
   try {
-    for await (const bytes of linesOf(stdin, AbortSignal.any([signal, failed.signal]))) {
+    for (next = await lines.next(); next.done !== true; next = await lines.next()) {
       line++;
-      const payload = decoded(bytes, line, decode);
+      const payload = decoded(next.value, line, decode);
       await window.add(payload, payload.length);
     }
   } finally {
     await window.settle();
   }
-  if (!signal.aborted) return;
-  // All input was read: nothing is missing but the rest of the output.
-  if (out.isClosed && stdin.readableEnded) return;
+  // With all lines appended, nothing is missing but the rest of the output.
+  if (!signal.aborted || (out.isClosed && next.value)) return;
   context.exitCode = out.isClosed ? ExitCode.failed : interruptedCode(context);
   if (out.isClosed) {
     context.err.write(

@@ -107,7 +107,7 @@ async function importRecords(
   const { keepLsns, create = false } = options;
   const firstLsn = keepLsns ? { firstLsn: lsnOf(first) } : {};
   await withWritable(directory, options, context, { create, ...firstLsn }, async (wal) => {
-    const stored = new StoredRecords(directory, wal.firstLsn, options, context);
+    const stored = new StoredRecords(wal, options, context);
     if (keepLsns) run.goOn(wal.lastLsn + 1, stored);
     run.before = wal.lastLsn;
     try {
@@ -165,7 +165,7 @@ function lsnOf({ lsn, line }: ImportedLine): number {
 
 /** The lines that are to be imported. */
 class ImportedLines {
-  readonly #lines: AsyncGenerator<Buffer, void>;
+  readonly #lines: AsyncGenerator<Buffer, boolean>;
   readonly #options: ImportOptions;
   readonly #isFrames: boolean;
   /** The number of the line that was read last. */
@@ -181,7 +181,7 @@ class ImportedLines {
   async next(): Promise<ImportedLine | undefined> {
     for (;;) {
       const { done, value } = await this.#lines.next();
-      if (done === true || value === undefined) return undefined;
+      if (done === true) return undefined;
       const line = this.line + 1;
       if (line > this.#options.skipLines && value.length > 0) {
         const record = this.#read(value, line);
@@ -259,7 +259,7 @@ class Import {
     );
     try {
       for (let record = this.#first; record !== undefined; record = await this.#lines.next()) {
-        if (await this.#isThere(record)) continue;
+        if (await this.#isThere(record, window)) continue;
         const { payload, options, line } = record;
         this.#handedOver.push(line);
         await window.add(record, payload.length + (options.meta?.length ?? 0));
@@ -277,10 +277,12 @@ class Import {
   }
 
   /** Whether the log has a record already. @throws `Error` where it has another one, or records before it are missing */
-  async #isThere(record: ImportedLine): Promise<boolean> {
+  async #isThere(record: ImportedLine, window: CommitWindow<ImportedLine>): Promise<boolean> {
     if (this.#nextLsn === undefined || this.#stored === undefined) return false;
     const lsn = lsnOf(record);
     if (lsn < this.#nextLsn) {
+      // One that this import itself appends is compared when it is stored.
+      if (lsn > (this.before as number)) await window.acknowledged();
       const found = await this.#stored.compare(lsn, record);
       if (found === 'different') {
         throw new Error(

@@ -11,18 +11,19 @@ const LINE_BYTES_MAX = 1536 * 1024 * 1024;
  * also while it waits for input.
  *
  * @param lineBytesMax - a longer line is `WAL_TOO_LARGE`, before all of it is in memory
+ * @returns whether all lines were read
  */
 export async function* linesOf(
   stream: Readable,
   signal: AbortSignal,
   lineBytesMax = LINE_BYTES_MAX,
-): AsyncGenerator<Buffer, void> {
+): AsyncGenerator<Buffer, boolean> {
   const chunks: AsyncIterator<Buffer | string> = stream[Symbol.asyncIterator]();
   let parts: Buffer[] = [];
   let bytes = 0;
   for (;;) {
     const next = await unlessAborted(() => chunks.next(), signal);
-    if (next === undefined || signal.aborted) return;
+    if (next === undefined || signal.aborted) return false;
     if (next.done === true) break;
     const chunk = typeof next.value === 'string' ? Buffer.from(next.value) : next.value;
     let from = 0;
@@ -39,6 +40,7 @@ export async function* linesOf(
     if (bytes > lineBytesMax) throw tooLong(lineBytesMax);
   }
   if (parts.length > 0) yield Buffer.concat(parts);
+  return true;
 }
 
 /** `undefined` when a signal is aborted first. Not `Promise.race`: a promise that is never settled would keep every result. */

@@ -6,7 +6,7 @@ export type Column = readonly [head: string, side?: 'right'];
 /** Rows as lines with aligned columns, the heads first. */
 export function tableLines(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
   const all = [columns.map(([head]) => head), ...rows].map((row) => row.map(shown));
-  const widths = columns.map((_column, index) => Math.max(...all.map((row) => (row[index] ?? '').length)));
+  const widths = columns.map((_column, index) => widestOf(all.map((row) => row[index] ?? '')));
   return all.map((row) =>
     columns
       .map(([, side], index) => {
@@ -21,6 +21,9 @@ export function tableLines(columns: readonly Column[], rows: readonly (readonly 
 
 /** Names and values, a line each, the values aligned. */
 export function fieldLines(fields: readonly (readonly [name: string, value: string])[]): string[] {
-  const width = Math.max(...fields.map(([name]) => name.length));
+  const width = widestOf(fields.map(([name]) => name));
   return fields.map(([name, value]) => `${name.padEnd(width)}  ${shown(value)}`);
 }
+
+/** The length of the longest text: of any number of them, more than a call has arguments. */
+const widestOf = (texts: readonly string[]): number => texts.reduce((width, { length }) => Math.max(width, length), 0);

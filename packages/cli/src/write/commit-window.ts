@@ -62,6 +62,11 @@ export class CommitWindow<T> {
     this.#bytes += bytes;
   }
 
+  /** Waits until everything that was added is acknowledged. @throws what the first failure was */
+  async acknowledged(): Promise<void> {
+    await this.#last;
+  }
+
   /** Waits until everything is acknowledged, or nothing is under way any more. @throws what the first failure was */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#underWay);

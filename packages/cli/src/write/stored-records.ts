@@ -1,4 +1,5 @@
 import { replayDirectory, type WalRecord } from '@walstack/mmap-reader';
+import type { Wal } from '@walstack/wal';
 import type { Context } from '../context.js';
 import { decodingOf, type KeyOptions } from '../log/options.js';
 import type { ImportedRecord } from './record-lines.js';
@@ -6,29 +7,29 @@ import type { ImportedRecord } from './record-lines.js';
 /** What a log has in place of a record that is to be imported with its LSN. */
 export type Comparison = 'same' | 'different' | 'lost' | 'truncated';
 
-/** The records that a log has already, read along with the lines of an import. */
+/** The records that a log has, those that it had already read along with the lines of an import. */
 export class StoredRecords {
-  readonly #directory: string;
-  readonly #firstLsn: number;
+  readonly #wal: Wal;
+  readonly #lastLsn: number;
   readonly #options: KeyOptions;
   readonly #context: Context;
   #records: AsyncIterator<WalRecord> | undefined;
   #record: WalRecord | undefined;
+  /** From this LSN on up to that of `#record`, or to the end, nothing is stored. */
+  #missingFrom = Number.POSITIVE_INFINITY;
 
-  /** @param firstLsn - of the log: what is before it was truncated */
-  constructor(directory: string, firstLsn: number, options: KeyOptions, context: Context) {
-    this.#directory = directory;
-    this.#firstLsn = firstLsn;
+  /** @param wal - before the import has appended anything */
+  constructor(wal: Wal, options: KeyOptions, context: Context) {
+    this.#wal = wal;
+    this.#lastLsn = wal.lastLsn;
     this.#options = options;
     this.#context = context;
   }
 
   /** Compares a record with the one that has its LSN. @throws what `replayDirectory` throws */
   async compare(lsn: number, { payload, options }: ImportedRecord): Promise<Comparison> {
-    if (lsn < this.#firstLsn) return 'truncated';
-    if (this.#record === undefined || this.#record.lsn > lsn) await this.#startAt(lsn);
-    while (this.#record !== undefined && this.#record.lsn < lsn) await this.#advance();
-    const stored = this.#record;
+    if (lsn < this.#wal.firstLsn) return 'truncated';
+    const stored = lsn > this.#lastLsn ? await this.#wal.read(lsn) : await this.#storedBefore(lsn);
     if (stored?.lsn !== lsn) return 'lost';
     const { type = 0, meta = new Uint8Array(), tenantId, databaseId, vshardId } = options;
     const { scope } = stored;
@@ -49,9 +50,17 @@ export class StoredRecords {
     this.#record = undefined;
   }
 
+  /** The record with an LSN, or a later one, of those that the log had before the import. */
+  async #storedBefore(lsn: number): Promise<WalRecord | undefined> {
+    if (lsn < this.#missingFrom) await this.#startAt(lsn);
+    while (this.#record !== undefined && this.#record.lsn < lsn) await this.#advance();
+    this.#missingFrom = lsn;
+    return this.#record;
+  }
+
   async #startAt(lsn: number): Promise<void> {
     await this.close();
-    const records = replayDirectory(this.#directory, {
+    const records = replayDirectory(this.#wal.directory, {
       ...(await decodingOf(this.#options)),
       from: lsn,
       onHole: 'skip',
