@@ -9,6 +9,7 @@ import { logOf, logsOf, targetAt } from '../log/target.js';
 import { errorJson } from '../output/error-json.js';
 import { rateText } from '../output/progress.js';
 import { bytesText, countText, lsnText } from '../output/units.js';
+import { UNREADABLE } from '../recovery/recovery-text.js';
 import { type Verdict, type VerifyOptions, verifyAll, verifyTogether } from '../recovery/verification.js';
 
 type VerifyLogOptions = ReadLogOptions & VerifyOptions;
@@ -66,7 +67,7 @@ function verdictJson({ failure, report, recovered, seconds, bytes, ...rest }: Ve
 }
 
 function verdictLines(verdict: Verdict, { paint }: Context): string[] {
-  const { path, ok, bytes, seconds, report, end, frames, recovered, failure } = verdict;
+  const { path, ok, bytes, seconds, report, end, frames, bytesBehind = 0, recovered, failure } = verdict;
   const speed = `${bytesText(bytes)} in ${seconds.toFixed(2)} s, ${rateText(bytes, seconds)}`;
   if (!ok) {
     const error = failure as WalError;
@@ -76,7 +77,11 @@ function verdictLines(verdict: Verdict, { paint }: Context): string[] {
   if (recovered !== undefined)
     return [`${path}: ${paint('green', 'sound')}, the cores belong together`, `  ${recovered.text}`];
   const lines = [`${path}: ${paint('green', 'sound')}, ${speed}`];
-  if (frames !== undefined) return [...lines, `  ${countText(frames, 'frame')}`];
+  if (frames !== undefined) {
+    lines.push(`  ${countText(frames, 'frame')}`);
+    if (bytesBehind > 0) lines.push(`  ${countText(bytesBehind, 'byte')} behind them cannot be read: ${UNREADABLE}`);
+    return lines;
+  }
   const { records, firstLsn, lastLsn, segments, cutBytes, holes } = report as RecoveryReport;
   lines.push(`  ${countText(records, 'record')}, ${lsnText(firstLsn, lastLsn)}, in ${countText(segments, 'segment')}`);
   if (end !== undefined) {

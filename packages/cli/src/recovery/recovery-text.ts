@@ -31,6 +31,9 @@ export function reportText({ records, firstLsn, lastLsn, cutBytes, salvage, hole
 export const cutText = (bytes: number): string =>
   bytes === 0 ? '' : `; cuts ${countText(bytes, 'byte')}, none of which was acknowledged`;
 
+/** What bytes behind the last frame of a file are: nothing in it proves which of these. */
+export const UNREADABLE = 'a torn tail, what another process is writing, or damage in what was durable';
+
 /** The ranges that a recovery gives up. */
 export const lostText = (lost: readonly string[]): string => (lost.length === 0 ? '' : `; loses ${lost.join(', ')}`);
 

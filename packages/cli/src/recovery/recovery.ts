@@ -11,7 +11,7 @@ import { errorJson } from '../output/error-json.js';
 import { Progress } from '../output/progress.js';
 import { countText } from '../output/units.js';
 import { withOverlay } from './overlay.js';
-import { cutText, lostText, RECOVERY_MODES, reportJson, reportText } from './recovery-text.js';
+import { cutText, lostText, RECOVERY_MODES, reportJson, reportText, UNREADABLE } from './recovery-text.js';
 
 /** An LSN where a salvage needs one: of a per-core log with its core. */
 export interface SalvageLsn {
@@ -133,11 +133,25 @@ async function recoverFrames({ path }: FramesTarget, { options, io }: Job): Prom
   await writer.close();
   const { frames = 0, bytesCut = 0 } = recovery ?? {};
   return {
-    text: `keeps ${countText(frames, 'frame')}${cutText(bytesCut)}`,
+    text: `keeps ${countText(frames, 'frame')}${bytesCut === 0 ? '' : `; cuts ${countText(bytesCut, 'byte')}: ${UNREADABLE}`}`,
     report: recovery,
     changes: bytesCut > 0,
     quarantine: [],
   };
+}
+
+/**
+ * How many bytes behind the last frame of a file opening it would cut. Changes nothing.
+ *
+ * @throws what opening it throws
+ */
+export async function bytesBehindFrames(target: FramesTarget, options: FramesOptions): Promise<number> {
+  return await withOverlay(async (io) => {
+    const settings = { framed: true, create: false, ...framesOf(options), io };
+    const writer = await PortableWalWriter.open(target.path, settings);
+    await writer.close();
+    return writer.recovery?.bytesCut ?? 0;
+  });
 }
 
 /** What recovering in a mode would do. */

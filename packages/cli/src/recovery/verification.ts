@@ -1,4 +1,5 @@
-import { WalError } from '@walstack/codec';
+import { statSync } from 'node:fs';
+import { FRAME_HEADER_BYTES, WalError } from '@walstack/codec';
 import { replayDirectory } from '@walstack/mmap-reader';
 import { type RecoveryReport, SegmentedWal } from '@walstack/segmented';
 import { readFrames } from '@walstack/storage-io';
@@ -8,7 +9,7 @@ import { configOf } from '../log/open-log.js';
 import { decodingOf, type FramesOptions, framesOf, type KeyOptions } from '../log/options.js';
 import type { CoresTarget, FramesTarget, LogTarget } from '../log/target.js';
 import { Progress } from '../output/progress.js';
-import { attemptOf, type Recovered } from './recovery.js';
+import { attemptOf, bytesBehindFrames, type Recovered } from './recovery.js';
 
 /** How logs are verified. */
 export interface VerifyOptions extends KeyOptions, FramesOptions {
@@ -26,6 +27,8 @@ export interface Verdict {
   /** What the bytes behind the last record are, where there are any. */
   readonly end?: LogEnd;
   readonly frames?: number;
+  /** Of a file of frames: what is behind the last one that can be read, and no padding. */
+  readonly bytesBehind?: number;
   /** Of a per-core log as a whole: what recovering it keeps. */
   readonly recovered?: Recovered;
   readonly failure?: unknown;
@@ -101,7 +104,8 @@ async function decodeAll(
   for await (const record of all) void record.payload;
 }
 
-async function verifyFrames({ path }: FramesTarget, options: FramesOptions, context: Context): Promise<Verdict> {
+async function verifyFrames(target: FramesTarget, options: FramesOptions, context: Context): Promise<Verdict> {
+  const { path } = target;
   const progress = new Progress(context.err);
   let frames = 0;
   let bytes = 0;
@@ -109,9 +113,12 @@ async function verifyFrames({ path }: FramesTarget, options: FramesOptions, cont
     for await (const { data, position } of readFrames(path, { ...framesOf(options), copy: false })) {
       context.signal.throwIfAborted();
       frames++;
-      bytes = position + data.length;
+      bytes = position + FRAME_HEADER_BYTES + data.length;
     }
-    return { path, ok: true, bytes, seconds: progress.seconds, frames };
+    const { seconds } = progress;
+    // Mostly the last frame ends the file.
+    const bytesBehind = bytes === statSync(path).size ? 0 : await bytesBehindFrames(target, options);
+    return { path, ok: true, bytes, seconds, frames, bytesBehind };
   } catch (failure) {
     return { path, ok: false, bytes, seconds: progress.seconds, frames, failure };
   }
