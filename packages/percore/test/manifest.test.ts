@@ -44,6 +44,7 @@ const manifest: fc.Arbitrary<Manifest> = fc.record({
     fc.tuple(count, count).map(([one, other]) => ({ complete: Math.min(one, other), last: Math.max(one, other) })),
     { nil: undefined },
   ),
+  dropped: fc.option(count, { nil: undefined }),
   salvaged: fc.option(count, { nil: undefined }),
   lastId: fc.option(count, { nil: undefined }),
 });
@@ -72,6 +73,7 @@ test('the file has the names that docs/format.md gives', () => {
     cores: [0],
     checkpoint: complete,
     dropping: { complete: 1, last: 2 },
+    dropped: 1,
   });
   expect(decodeFramedJson(bytes, () => new WalError('WAL_CORRUPT', 'damaged'))).toEqual({
     version: 1,
@@ -93,6 +95,7 @@ test('the file has the names that docs/format.md gives', () => {
     },
     pending: null,
     leaving: { complete: 1, last: 2 },
+    dropped: 1,
   });
 });
 

@@ -136,6 +136,14 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     replace: 'const manifest = dropsEntries ? found : found;',
   },
   {
+    name: 'dropped-epochs-forgotten',
+    test: 'packages/percore/test/dropped-epochs-without-room.test.ts',
+    breaks: 'The number of an epoch whose entries were dropped is not used again.',
+    file: `${PERCORE}/recovery/finalize-recovery.ts`,
+    find: 'const dropped = manifest.dropping?.last ?? manifest.dropped;',
+    replace: 'const dropped = manifest.dropped;',
+  },
+  {
     name: 'position-of-the-last-byte',
     scenario: 'cores-come-and-go-cleanly',
     breaks: 'The end of a log that was closed cleanly is the end of its last block, where it continues.',

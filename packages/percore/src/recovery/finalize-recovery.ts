@@ -200,7 +200,8 @@ function* writeCoreList(
   retired: readonly RetiredLog[],
 ): DualModeRoutine<Manifest> {
   const ids = [...active.map(({ coreId }) => coreId), ...retired.map(({ coreId }) => coreId)];
-  const named = { ...manifest, cores: ids.sort((a, b) => a - b), dropping: undefined };
+  const dropped = manifest.dropping?.last ?? manifest.dropped;
+  const named = { ...manifest, cores: ids.sort((a, b) => a - b), dropping: undefined, dropped };
   if (String(named.cores) === String(manifest.cores) && manifest.dropping === undefined) return manifest;
   yield* waitForIo(settings.io, () => writeManifest(settings, named));
   return named;

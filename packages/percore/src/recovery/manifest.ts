@@ -55,6 +55,11 @@ export interface Manifest {
   /** The epochs whose entries are being dropped from the logs; `undefined` when none are. No writer opens before that ends. */
   readonly dropping: DroppedEpochs | undefined;
   /**
+   * The highest epoch whose entries were dropped, as no log shows it: no later epoch has a number up to this one.
+   * `undefined` when none were.
+   */
+  readonly dropped: number | undefined;
+  /**
    * A salvage took all entries up to this epoch, which counts as complete although entries of it are lost. `undefined`
    * without such a salvage.
    */
@@ -76,6 +81,7 @@ export const NO_MANIFEST: Manifest = {
   checkpoint: undefined,
   pending: undefined,
   dropping: undefined,
+  dropped: undefined,
   salvaged: undefined,
   lastId: undefined,
 };
@@ -140,13 +146,22 @@ function outcomeUnknown(path: string, cause: unknown): WalError {
 }
 
 /** The bytes of the file: one frame of JSON, its checksum seeded with 16 zero bytes. */
-export function encodeManifest({ cores, checkpoint, pending, dropping, salvaged, lastId }: Manifest): Uint8Array {
+export function encodeManifest({
+  cores,
+  checkpoint,
+  pending,
+  dropping,
+  dropped,
+  salvaged,
+  lastId,
+}: Manifest): Uint8Array {
   return encodeFramedJson({
     version: 1,
     cores,
     checkpoint: toJson(checkpoint),
     pending: toJson(pending),
     ...(dropping === undefined ? {} : { leaving: dropping }),
+    ...(dropped === undefined ? {} : { dropped }),
     ...(salvaged === undefined ? {} : { salvaged }),
     ...(lastId === undefined ? {} : { lastId }),
   });
@@ -169,15 +184,16 @@ function toJson(checkpoint: PerCoreCheckpoint | undefined): unknown {
 export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
   const parsed = decodeFramedJson(bytes, (reason, cause) => corrupt(path, reason, cause));
   if (!isObject(parsed)) throw corrupt(path, 'impossible-fields');
-  const { version, cores, checkpoint, pending, leaving, salvaged, lastId } = parsed;
+  const { version, cores, checkpoint, pending, leaving, dropped, salvaged, lastId } = parsed;
   if (typeof version === 'number' && version > 1) throw laterVersion(path, version);
   const complete = checkpointFrom(checkpoint);
   const begun = checkpointFrom(pending);
   const dropping = droppedEpochsFrom(leaving);
   if (version !== 1 || !Array.isArray(cores) || !cores.every(isCount)) throw corrupt(path, 'impossible-fields');
-  if (!isOptionalCount(salvaged) || !isOptionalCount(lastId)) throw corrupt(path, 'impossible-fields');
+  if (!isOptionalCount(dropped) || !isOptionalCount(salvaged)) throw corrupt(path, 'impossible-fields');
+  if (!isOptionalCount(lastId)) throw corrupt(path, 'impossible-fields');
   if (complete === INVALID || begun === INVALID || dropping === INVALID) throw corrupt(path, 'impossible-fields');
-  return { cores, checkpoint: complete, pending: begun, dropping, salvaged, lastId };
+  return { cores, checkpoint: complete, pending: begun, dropping, dropped, salvaged, lastId };
 }
 
 function droppedEpochsFrom(json: unknown): DroppedEpochs | undefined | typeof INVALID {

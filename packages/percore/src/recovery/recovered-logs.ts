@@ -212,9 +212,10 @@ function epochsOf(
   replayed: readonly ReplayedCore[],
   isLossy: boolean,
 ): Pick<LogAnalysis, 'completeEpoch' | 'lastEpoch' | 'limit'> {
-  const { checkpoint, pending, dropping, salvaged = 0 } = manifest;
+  const { checkpoint, pending, dropping, dropped = 0, salvaged = 0 } = manifest;
   const epochs = replayed.map(({ whole }) => whole.epoch);
-  const lastEpoch = Math.max(0, checkpoint?.epoch ?? 0, pending?.epoch ?? 0, dropping?.last ?? 0, salvaged, ...epochs);
+  const decided = [checkpoint?.epoch, pending?.epoch, dropping?.last].map((epoch) => epoch ?? 0);
+  const lastEpoch = Math.max(dropped, salvaged, ...decided, ...epochs);
   const complete = replayed
     .filter(({ coreId }) => takesPart(manifest, coreId))
     .map(({ whole }) => completeThrough(whole));
