@@ -3,6 +3,7 @@ import { Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
 import { ManualTime } from '../../../harness/test-kit/manual-time.js';
+import { numbersFrom } from '../../../harness/test-kit/numbers.js';
 import { watch } from './support/outcomes.js';
 
 /**
@@ -18,15 +19,6 @@ const KINDS: readonly (readonly [string, SimulatedIoOptions])[] = [
 
 const SEEDS = Array.from({ length: process.env['WALSTACK_LONG'] === undefined ? 40 : 500 }, (_, index) => index + 1);
 const CALLS = 100;
-
-/** Integers from 0 to `below` − 1, the same sequence for the same seed. */
-function numbersFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state ^ (state >>> 15), 0x85eb_ca6b) + 0x9e37_79b9) | 0;
-    return (state >>> 8) % below;
-  };
-}
 
 /** Why a call may be rejected: its signal, a full disk, or a close. */
 const ANSWERS = ['WAL_ABORTED', 'WAL_NO_SPACE', 'WAL_CLOSED'];
