@@ -353,6 +353,14 @@ describe('a replay', () => {
     await wal.close();
   });
 
+  test('with for … of reports at its end how far it is', async () => {
+    const calls: WalProgress[] = [];
+    expect([...wal.replay({ onProgress: (progress) => calls.push(progress) })].length).toBe(RECORDS);
+    const { bytes, totalBytes, records } = calls.at(-1) as WalProgress;
+    expect([records, bytes]).toEqual([RECORDS, totalBytes]);
+    await wal.close();
+  });
+
   test('counts what it reads, from the middle on and with a filter', async () => {
     turnsByLooks(5);
     const seen = await wal.replayFrom(301, { types: [9], onProgress: told.note }).forEach(() => {});

@@ -169,4 +169,52 @@ export const EXPLAINED: readonly Explanation[] = [
     change: '`barrier === undefined` becomes `false` in `if (barrier === undefined) {`',
     because: 'A barrier that was just appended is known: only a mistake in these sources leaves none.',
   },
+  {
+    file: 'packages/segmented/src/write/allocation/segment-allocator.ts',
+    change: '`throw error;` becomes `;` in `throw error;`',
+    because: 'Nothing else is thrown there but by a mistake in these sources; the file is then removed.',
+  },
+  {
+    file: 'packages/segmented/src/write/allocation/segment-allocator.ts',
+    change:
+      '`<=` becomes `<` in `if (segment.file === undefined || segment.preallocatedEnd > start || end <= start) return;`',
+    because: 'Where there is nothing to prepare, no zeros are written to prepare it.',
+  },
+  {
+    file: 'packages/percore/src/core/core-directory.ts',
+    change: '`-` becomes `+` in `.sort((a, b) => a - b);`',
+    because: 'Logs are opened in another order, and sorted when they are open.',
+  },
+  {
+    file: 'packages/mmap-reader/src/walk/segment-walk.ts',
+    change: '`this.leave();` becomes `;` in `this.leave();`',
+    because:
+      'A segment is entered only where none is being read: the one before was left at its end, or with the error.',
+  },
+  {
+    file: 'packages/mmap-reader/src/records/record-cursor.ts',
+    change: '`decoder.transforms(frames.flags)` becomes `true` in `if (decoder.transforms(frames.flags)) {`',
+    because: 'Meta and payload that are neither compressed nor encrypted are copied, and stay the same: slower.',
+  },
+  {
+    file: 'packages/segmented/src/backup/backup.ts',
+    change: '`&&` becomes `||` in `if (this.#links && (yield* this.#has(stage, listed(segment)))) {`',
+    because: 'The file that was linked is that of the segment: what a backup has is not removed or reused beside it.',
+  },
+  {
+    file: 'packages/segmented/src/salvage/holes/next-frame.ts',
+    change: '`false` becomes `true` in `if (!isPossible(search, offset, record)) return false;`',
+    because: 'Bytes that are no possible frame have no valid checksum either: more of them are computed.',
+  },
+  {
+    file: 'packages/percore/src/recovery/finalize-recovery.ts',
+    change: '`false` becomes `true` in `toAdd.push({ coreId, log, state, takesPart: known?.takesPart ?? false });`',
+    because: 'The log of a new core has no entry, so that no epoch waits for it before its first barrier either way.',
+  },
+  {
+    file: 'packages/storage-io/src/backends/io-uring/io-uring-executor.ts',
+    change:
+      '`this.#resubmitTimer !== undefined || this.#operations.inKernel > 0` becomes `false` in `if (this.#resubmitTimer !== undefined || this.#operations.inKernel > 0) return;`',
+    because: 'A timer more, which submits what waits, or finds that a completion has submitted it.',
+  },
 ];
