@@ -20,11 +20,14 @@ function writableByNobody(io: StorageIo): StorageIo {
     throw new WalError('WAL_IO_FAILED', 'the file system is read-only', { path, systemCode: 'EROFS' });
   };
   const open: StorageIo['open'] = (path, options) => (options?.readOnly ? io.open(path, options) : refuse(path));
+  return withCalls(io, { open, lock: refuse });
+}
+
+/** A backend with other calls in place of some. */
+function withCalls(io: StorageIo, calls: Partial<StorageIo>): StorageIo {
   return new Proxy(io, {
     get(target, name) {
-      if (name === 'open') return open;
-      if (name === 'lock') return refuse;
-      const value: unknown = Reflect.get(target, name, target);
+      const value: unknown = Reflect.get(name in calls ? calls : target, name, target);
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });
@@ -64,6 +67,19 @@ describe("recoveryMode 'readonly'", () => {
     tail.advanceSync();
     expect(tail.next()?.lsn).toBe(1);
     expect(() => openIn(io, CONFIG)).toThrow(expect.objectContaining({ systemCode: 'EROFS' }));
+  });
+
+  test('reads again where files are gone that a writer beside it has removed, each another one', () => {
+    const { files, lastLsn } = make({ groups: Array.from({ length: 20 }, () => [250]), config: CONFIG });
+    const io = restore(files);
+    const gone = segmentNames(files).slice(0, 2);
+    const open: StorageIo['open'] = (path, options) => {
+      if (!path.endsWith(gone[0] ?? '/')) return io.open(path, options);
+      gone.shift();
+      throw new WalError('WAL_NOT_FOUND', 'there is no such file', { path });
+    };
+    expect(openIn(withCalls(io, { open }), READONLY).lastLsn).toBe(lastLsn);
+    expect(gone).toEqual([]);
   });
 
   test('refuses whatever would change the log, and says why', async () => {

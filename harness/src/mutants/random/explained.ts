@@ -217,4 +217,10 @@ export const EXPLAINED: readonly Explanation[] = [
       '`this.#resubmitTimer !== undefined || this.#operations.inKernel > 0` becomes `false` in `if (this.#resubmitTimer !== undefined || this.#operations.inKernel > 0) return;`',
     because: 'A timer more, which submits what waits, or finds that a completion has submitted it.',
   },
+  {
+    file: 'packages/percore/src/recovery/per-core-recovery.ts',
+    change:
+      "`checkOneOf('from', from, ['checkpoint', 'first']); this.#throwIfClosed();` becomes `this.#throwIfClosed(); checkOneOf('from', from, ['checkpoint', 'first']);` in `checkOneOf('from', from, ['checkpoint', 'first']);`",
+    because: 'Of a wrong argument for a recovery that was closed, either is the reason why the call is refused.',
+  },
 ];
