@@ -1,4 +1,5 @@
 import type { Lsn } from '@walstack/codec';
+import { BinaryHeap } from './binary-heap.js';
 
 /** A call that waits for an LSN to be durable. */
 interface Waiter {
@@ -22,7 +23,7 @@ export class Waiters {
   /** The index of the first waiter in the queue; those before it are resolved. */
   #head = 0;
   /** A heap of calls for an LSN below that of the last waiter in the queue when they came. */
-  readonly #early: Waiter[] = [];
+  readonly #early = new BinaryHeap(isBefore);
   #turns = 0;
   /** The functions of the promise that was made last: one executor for all of them, instead of a closure for each. */
   #resolve: Waiter['resolve'] = () => {};
@@ -35,7 +36,7 @@ export class Waiters {
   };
 
   get size(): number {
-    return this.#queue.length - this.#head + this.#early.length;
+    return this.#queue.length - this.#head + this.#early.size;
   }
 
   /** Whether a promise of a call is awaited that was not aborted. */
@@ -56,13 +57,13 @@ export class Waiters {
     if (isPatient) this.#patient.add(waiter);
     const last = this.#queue.at(-1);
     if (last === undefined || last.lsn <= lsn) this.#queue.push(waiter);
-    else push(this.#early, waiter);
+    else this.#early.push(waiter);
     return durable;
   }
 
   /** Resolves every waiter up to `durableLsn` with its own LSN. @returns how many */
   resolveUpTo(durableLsn: Lsn): number {
-    if (this.#early.length > 0) return this.#resolveInOrder(durableLsn);
+    if (this.#early.size > 0) return this.#resolveInOrder(durableLsn);
     const queue = this.#queue;
     let head = this.#head;
     while (head < queue.length && (queue[head] as Waiter).lsn <= durableLsn) {
@@ -110,13 +111,13 @@ export class Waiters {
   /** The waiter that is resolved next. */
   get #next(): Waiter | undefined {
     const queued = this.#queue[this.#head];
-    const [early] = this.#early;
+    const early = this.#early.first;
     return early === undefined || (queued !== undefined && isBefore(queued, early)) ? queued : early;
   }
 
   /** Removes the waiter that is resolved next. */
   #take(next: Waiter): void {
-    if (next === this.#early[0]) pop(this.#early);
+    if (next === this.#early.first) this.#early.pop();
     else this.#moveHead(this.#head + 1);
   }
 
@@ -137,33 +138,3 @@ export class Waiters {
 const isAwaited = ({ signal }: Waiter): boolean => signal?.aborted !== true;
 
 const isBefore = (a: Waiter, b: Waiter): boolean => a.lsn < b.lsn || (a.lsn === b.lsn && a.turn < b.turn);
-
-/** Adds to a binary heap whose root is resolved first. */
-function push(heap: Waiter[], waiter: Waiter): void {
-  let at = heap.push(waiter) - 1;
-  while (at > 0) {
-    const above = (at - 1) >> 1;
-    const parent = heap[above] as Waiter;
-    if (!isBefore(waiter, parent)) break;
-    heap[at] = parent;
-    at = above;
-  }
-  heap[at] = waiter;
-}
-
-/** Removes the root of a non-empty binary heap. */
-function pop(heap: Waiter[]): void {
-  const moved = heap.pop() as Waiter;
-  const { length } = heap;
-  if (length === 0) return;
-  let at = 0;
-  for (;;) {
-    let below = 2 * at + 1;
-    if (below >= length) break;
-    if (below + 1 < length && isBefore(heap[below + 1] as Waiter, heap[below] as Waiter)) below++;
-    if (isBefore(moved, heap[below] as Waiter)) break;
-    heap[at] = heap[below] as Waiter;
-    at = below;
-  }
-  heap[at] = moved;
-}
