@@ -31,6 +31,8 @@ export interface StreamSettings {
   readonly stream: string;
   readonly subject: string;
   readonly timeoutMs: number;
+  /** Closes the connection when it is aborted. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;

@@ -104,7 +104,7 @@ describe.skipIf(withoutServer !== undefined)('the commands', () => {
     expect((await command('rebuild', '--to', restored, '--from', ...at)).out).toMatch(
       /^core 0: \d+ records restored, .*\ncore 1: \d+ records restored, .*\n$/,
     );
-    expect(readdirSync(restored).sort()).toEqual(['core-0', 'core-1', 'manifest']);
+    expect(readdirSync(restored).sort()).toEqual(['LOCK', 'core-0', 'core-1', 'manifest']);
     expect((await command('compare', restored, '--with', ...at)).code).toBe(0);
   });
 });

@@ -145,6 +145,57 @@ describe.skipIf(withoutServer !== undefined)('restore and comparison', () => {
     expect(report.log).toEqual({ firstLsn, lastLsn: 600 });
   });
 
+  test('a second restore into a directory is refused beside the first one, which is whole', async () => {
+    const { directory, stream } = await shipped((wal) => commitMany(wal, 90));
+    const to = target();
+    let second: unknown;
+    const connection = async () =>
+      intercepted(await connect({ servers: server.address }), async (subject) => {
+        // The first one has begun to make files.
+        if (subject.startsWith('$JS.API.CONSUMER')) second ??= await rejection(restoreLog(to, stream));
+        return subject;
+      });
+    expect(await restoreLog(to, { ...stream, connection })).toMatchObject({ records: 90 });
+    expect(second).toMatchObject({ code: 'WAL_LOCKED' });
+    expect((await storedRecords(to)).length).toBe((await storedRecords(directory)).length);
+    expect(await rejection(restoreLog(to, stream))).toMatchObject({ code: 'WAL_FOREIGN_DIRECTORY' });
+    expect(readdirSync(join(to, '..'))).toEqual(['restored']);
+  });
+
+  test('a signal ends them while no server answers, and leaves nothing behind', async () => {
+    const { directory, stream } = await shipped((wal) => commitMany(wal, 30));
+    const never = new Promise<never>(() => {});
+    const silent = async () => {
+      const connected = await connect({ servers: server.address });
+      connected.subscribe('silence', { callback: () => {} });
+      return intercepted(connected, (subject) => (subject.startsWith('$JS.API.CONSUMER') ? 'silence' : subject));
+    };
+    for (const connection of [() => never, silent]) {
+      const calls = {
+        restore: (more: object) => restoreLog(target(), { ...stream, connection, timeoutMs: 2 ** 30, ...more }),
+        compare: (more: object) => compareLog(directory, { ...stream, connection, timeoutMs: 2 ** 30, ...more }),
+      };
+      for (const call of Object.values(calls)) {
+        const controller = new AbortController();
+        const ended = rejection(call({ signal: controller.signal }));
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        controller.abort();
+        expect(await ended).toMatchObject({ code: 'WAL_ABORTED' });
+        expect(await rejection(call({ signal: controller.signal }))).toMatchObject({ code: 'WAL_ABORTED' });
+      }
+    }
+  });
+
+  test('a directory that cannot be made is an error of the log with the code of the system', async () => {
+    const { stream } = await shipped((wal) => commitMany(wal, 30));
+    const file = target();
+    writeFileSync(file, '');
+    for (const path of [file, join(file, 'below')]) {
+      const error = await rejection(restoreLog(path, stream));
+      expect(error).toMatchObject({ code: 'WAL_IO_FAILED', systemCode: 'ENOTDIR' });
+    }
+  });
+
   test('a directory with anything in it is refused, and a damaged stream leaves nothing behind', async () => {
     const { stream } = await shipped((wal) => commitMany(wal, 30));
     const full = target();

@@ -1,6 +1,7 @@
 import { checkOptions, checkPath } from '@walstack/codec/internal';
 import { coreDirectory } from '@walstack/percore/internal';
 import { type CompareReport, compareLog } from '../restore/compare-log.js';
+import { endedBy } from '../stream/ended-by.js';
 import { CORES_STREAM_OPTIONS, type CoresStreamOptions, coreOptions, manifestSettings } from './cores-options.js';
 import { ManifestStream, readManifestFile } from './manifest-stream.js';
 import { coresInCluster } from './stream-names.js';
@@ -35,21 +36,23 @@ export async function compareCores(directory: string | URL, options: CompareCore
     'differencesMax',
     'signal',
   ]);
-  const more = { differencesMax, ...(signal === undefined ? {} : { signal }) };
-  const cores: (CompareReport & { readonly coreId: number })[] = [];
-  for (const coreId of await coresInCluster(options)) {
-    const report = await compareLog(coreDirectory(path, coreId), { ...coreOptions(options, coreId), ...more });
-    cores.push({ coreId, ...report });
-  }
-  const stream = await ManifestStream.open(manifestSettings(options), undefined);
-  try {
-    const file = await readManifestFile(path);
-    return Object.freeze({
-      agrees: cores.length > 0 && cores.every(({ agrees }) => agrees),
-      cores: Object.freeze(cores),
-      hasManifest: file !== undefined && stream.has(file.bytes),
-    });
-  } finally {
-    await stream.close();
-  }
+  return await endedBy(signal, 'the comparison was aborted', async () => {
+    const more = { differencesMax, ...(signal === undefined ? {} : { signal }) };
+    const cores: (CompareReport & { readonly coreId: number })[] = [];
+    for (const coreId of await coresInCluster(options, signal)) {
+      const report = await compareLog(coreDirectory(path, coreId), { ...coreOptions(options, coreId), ...more });
+      cores.push({ coreId, ...report });
+    }
+    const stream = await ManifestStream.open({ ...manifestSettings(options), signal }, undefined);
+    try {
+      const file = await readManifestFile(path);
+      return Object.freeze({
+        agrees: cores.length > 0 && cores.every(({ agrees }) => agrees),
+        cores: Object.freeze(cores),
+        hasManifest: file !== undefined && stream.has(file.bytes),
+      });
+    } finally {
+      await stream.close();
+    }
+  });
 }

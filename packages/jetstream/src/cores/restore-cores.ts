@@ -1,11 +1,13 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { WalError } from '@walstack/codec';
 import { checkInteger, checkOptions, checkPath } from '@walstack/codec/internal';
 import { coreDirectory, encodeManifest, type Manifest, manifestPath } from '@walstack/percore/internal';
-import { checkSignal, DIRECTORY_MODE_DEFAULT, FILE_MODE_DEFAULT } from '@walstack/storage-io/internal';
+import { checkSignal, FILE_MODE_DEFAULT } from '@walstack/storage-io/internal';
 import { type RestoreReport, restoreLog } from '../restore/restore-log.js';
-import { isFree, syncDirectory } from '../restore/segment-files.js';
+import { onDisk, syncDirectory } from '../restore/segment-files.js';
+import { makeWhole } from '../restore/staging.js';
+import { endedBy } from '../stream/ended-by.js';
 import { LogStream } from '../stream/log-stream.js';
 import { CORES_STREAM_OPTIONS, type CoresStreamOptions, coreOptions, manifestSettings } from './cores-options.js';
 import { manifestsIn } from './manifest-stream.js';
@@ -46,31 +48,31 @@ export async function restoreCores(directory: string | URL, options: RestoreCore
   checkInteger('toTimeMs', toTimeMs);
   checkSignal(signal);
   manifestSettings(options);
-  if (!(await isFree(path))) {
-    const what = `${path} is not empty: restore into a directory that is missing or empty`;
-    throw new WalError('WAL_FOREIGN_DIRECTORY', what, { path });
+  return await endedBy(signal, 'the restore was aborted, nothing was restored', () =>
+    makeWhole(path, (staged) => restoreInto(staged, options, toTimeMs)),
+  );
+}
+
+async function restoreInto(
+  staged: string,
+  options: RestoreCoresOptions,
+  toTimeMs: number,
+): Promise<RestoreCoresReport> {
+  const { signal } = options;
+  const manifests = await manifestsUpTo(options, toTimeMs);
+  const cores: RestoredCore[] = [];
+  for (const coreId of await coresInCluster(options, signal)) {
+    const restored = await restoreCore(coreDirectory(staged, coreId), options, coreId, { toTimeMs, signal });
+    if (restored !== undefined) cores.push({ coreId, ...restored });
   }
-  const staged = `${path}.restoring`;
-  await rm(staged, { recursive: true, force: true });
-  await mkdir(staged, { recursive: true, mode: DIRECTORY_MODE_DEFAULT });
-  try {
-    const manifests = await manifestsUpTo(options, toTimeMs);
-    const cores: RestoredCore[] = [];
-    for (const coreId of await coresInCluster(options)) {
-      const restored = await restoreCore(coreDirectory(staged, coreId), options, coreId, { toTimeMs, signal });
-      if (restored !== undefined) cores.push({ coreId, ...restored });
-    }
-    // The last manifest was published when the logs had what it names. An earlier one is for an earlier time.
-    const asked = options.toTimeMs === undefined ? manifests.slice(0, 1) : manifests;
-    const manifest = satisfied(asked, cores, manifestSettings(options).stream);
-    await writeFile(manifestPath(staged), encodeManifest(manifest), { mode: FILE_MODE_DEFAULT, flush: true });
-    await syncDirectory(staged);
-    await rename(staged, path);
-    await syncDirectory(dirname(path));
-    return Object.freeze({ cores: Object.freeze(cores), checkpointId: manifest.checkpoint?.id });
-  } finally {
-    await rm(staged, { recursive: true, force: true });
-  }
+  // The last manifest was published when the logs had what it names. An earlier one is for an earlier time.
+  const asked = options.toTimeMs === undefined ? manifests.slice(0, 1) : manifests;
+  const manifest = satisfied(asked, cores, manifestSettings(options).stream);
+  const file = manifestPath(staged);
+  const content = { mode: FILE_MODE_DEFAULT, flush: true };
+  await onDisk('write', file, () => writeFile(file, encodeManifest(manifest), content));
+  await syncDirectory(staged);
+  return Object.freeze({ cores: Object.freeze(cores), checkpointId: manifest.checkpoint?.id });
 }
 
 /** @returns `undefined` when the log had no record at that time */
@@ -94,8 +96,8 @@ async function restoreCore(
 }
 
 /** The manifests with a checkpoint up to a time, the last one first. */
-async function manifestsUpTo(options: CoresStreamOptions, toTimeMs: number): Promise<readonly Manifest[]> {
-  const stream = await LogStream.open(manifestSettings(options));
+async function manifestsUpTo(options: RestoreCoresOptions, toTimeMs: number): Promise<readonly Manifest[]> {
+  const stream = await LogStream.open({ ...manifestSettings(options), signal: options.signal });
   const manifests: Manifest[] = [];
   try {
     for await (const { manifest } of manifestsIn(stream)) {

@@ -3,7 +3,7 @@ import { checkInteger, checkOptions, checkPath, invalidType, notConstructible } 
 import { openStorageIo } from '@walstack/storage-io';
 import { aborted, callListener, checkSignal } from '@walstack/storage-io/internal';
 import { checkStream, type LogStreamOptions, STREAM_OPTIONS, type StreamSettings } from '../options.js';
-import { logMessages } from '../restore/stream-log.js';
+import { type LogMessage, logMessages } from '../restore/stream-log.js';
 import { ReplicatedWaiters } from '../ship/replicated-waiters.js';
 import { Retries } from '../ship/retries.js';
 import { LogStream } from '../stream/log-stream.js';
@@ -189,7 +189,7 @@ export class LogReplica {
       await this.#read(files, this.#connected);
     } catch (error) {
       if (this.#closing.signal.aborted) return;
-      if (!isTransient(error)) throw error;
+      if (this.#error !== undefined || !isTransient(error)) throw error;
       this.#lastError = error as Error;
       if (this.#lastLsn > before) this.#retries.reset();
       this.#enter('waiting', this.#lastError);
@@ -207,16 +207,27 @@ export class LogReplica {
     try {
       for await (const message of logMessages(stream.messages(from, Number.POSITIVE_INFINITY), files.position)) {
         if (this.#error !== undefined) break;
-        await files.add(message);
+        await this.#add(files, message);
         this.#lastError = undefined;
         this.#timer ??= setTimeout(() => this.#tick(files), FLUSH_MS);
       }
     } finally {
+      // It may set the timer again.
+      await this.#ticking;
       clearTimeout(this.#timer);
       this.#timer = undefined;
-      await this.#ticking;
     }
     if (this.#error !== undefined) throw this.#error.reason;
+  }
+
+  /** Trying again does not help where the files cannot be written: what was to be written is not known any more. */
+  async #add(files: ReplicaFiles, message: LogMessage): Promise<void> {
+    try {
+      await files.add(message);
+    } catch (reason) {
+      this.#error = { reason };
+      throw reason;
+    }
   }
 
   /**

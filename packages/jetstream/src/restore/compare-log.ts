@@ -2,8 +2,9 @@ import { type Lsn, WalError } from '@walstack/codec';
 import { checkInteger, checkOptions, checkPath } from '@walstack/codec/internal';
 import type { StoredRecord } from '@walstack/mmap-reader/internal';
 import { openStorageIo } from '@walstack/storage-io';
-import { aborted, checkSignal } from '@walstack/storage-io/internal';
+import { checkSignal } from '@walstack/storage-io/internal';
 import { checkStream, type LogStreamOptions, STREAM_OPTIONS } from '../options.js';
+import { endedBy } from '../stream/ended-by.js';
 import { LogStream } from '../stream/log-stream.js';
 import { LocalRecords } from './local-records.js';
 import { logMessages } from './stream-log.js';
@@ -45,31 +46,29 @@ export async function compareLog(directory: string | URL, options: CompareOption
   const { differencesMax = 100, signal } = checkOptions('options', options, OPTIONS);
   checkInteger('differencesMax', differencesMax);
   checkSignal(signal);
-  const stream = await LogStream.open(checkStream(options));
-  const io = openStorageIo('auto', { needs: 'async' });
-  const log = new LocalRecords(io, path);
-  try {
-    return await compared(stream, log, differencesMax, signal);
-  } finally {
-    log.close();
-    await io.dispose();
-    await stream.close();
-  }
+  const settings = { ...checkStream(options), signal };
+  return await endedBy(signal, 'the comparison was aborted', async () => {
+    const stream = await LogStream.open(settings);
+    const io = openStorageIo('auto', { needs: 'async' });
+    const log = new LocalRecords(io, path);
+    try {
+      return await compared(stream, log, differencesMax);
+    } finally {
+      log.close();
+      await io.dispose();
+      await stream.close();
+    }
+  });
 }
 
-async function compared(
-  stream: LogStream,
-  log: LocalRecords,
-  differencesMax: number,
-  signal: AbortSignal | undefined,
-): Promise<CompareReport> {
+async function compared(stream: LogStream, log: LocalRecords, differencesMax: number): Promise<CompareReport> {
   const { state } = await stream.info();
   const last = state.messages === 0 ? 0 : state.last_seq;
   let firstLocal = await log.first();
   const own = { firstLsn: 0, lastLsn: 0 };
   let differing: Lsn[] = [];
   for await (const message of logMessages(stream.messages(Math.max(1, state.first_seq), last))) {
-    if (signal?.aborted === true) throw aborted(signal, 'the comparison was aborted');
+    stream.throwIfAborted();
     if (message.kind === 'segment') {
       const { firstLsn } = message.header;
       if (own.firstLsn === 0 || firstLsn < own.firstLsn) own.firstLsn = firstLsn;

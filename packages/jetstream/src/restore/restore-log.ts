@@ -1,11 +1,12 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { type Lsn, WalError } from '@walstack/codec';
 import { checkInteger, checkOptions, checkPath, invalidType } from '@walstack/codec/internal';
-import { aborted, checkSignal, DIRECTORY_MODE_DEFAULT } from '@walstack/storage-io/internal';
+import { checkSignal } from '@walstack/storage-io/internal';
 import { checkStream, type LogStreamOptions, STREAM_OPTIONS } from '../options.js';
+import { endedBy } from '../stream/ended-by.js';
 import { LogStream } from '../stream/log-stream.js';
-import { isFree, SegmentFiles, syncDirectory } from './segment-files.js';
+import { SegmentFiles } from './segment-files.js';
+import { makeWhole } from './staging.js';
 import { logMessages } from './stream-log.js';
 
 /** What is restored, from which stream. */
@@ -46,7 +47,8 @@ const REPORT_EVERY = 1000;
  *
  * @param directory - a path or a `file:` URL: missing or empty
  * @throws `WAL_FOREIGN_DIRECTORY`, `WAL_NOT_FOUND` when there is no stream, or no log in it; `WAL_CORRUPT` when the stream has
- * anything but one log, in order; `WAL_TIMEOUT`, `WAL_IO_FAILED`, `WAL_ABORTED`
+ * anything but one log, in order; `WAL_LOCKED` while another call restores into the directory; `WAL_NO_SPACE`, `WAL_TIMEOUT`,
+ * `WAL_IO_FAILED`, `WAL_ABORTED`
  */
 export async function restoreLog(directory: string | URL, options: RestoreOptions): Promise<RestoreReport> {
   const path = resolve(checkPath('directory', directory));
@@ -61,51 +63,44 @@ export async function restoreLog(directory: string | URL, options: RestoreOption
   checkSignal(signal);
   if (onProgress !== undefined && typeof onProgress !== 'function')
     throw invalidType('onProgress', 'a function', onProgress);
-  const settings = checkStream(options);
-  if (!(await isFree(path))) {
-    const what = `${path} is not empty: restore into a directory that is missing or empty`;
-    throw new WalError('WAL_FOREIGN_DIRECTORY', what, { path });
-  }
-  const stream = await LogStream.open(settings);
-  const staged = `${path}.restoring`;
-  await rm(staged, { recursive: true, force: true });
-  await mkdir(staged, { recursive: true, mode: DIRECTORY_MODE_DEFAULT });
-  const files = new SegmentFiles(staged);
-  try {
-    const sequence = await readInto(files, stream, { to, toTimeMs, signal, onProgress });
-    const restored = await files.finish();
-    if (restored.segments === 0) {
-      throw new WalError('WAL_NOT_FOUND', `the stream ${stream.name} has no log`, {
-        path: stream.name,
-        reason: 'empty',
-      });
-    }
-    await rename(staged, path);
-    await syncDirectory(dirname(path));
-    return Object.freeze({ ...restored, records: restored.lastLsn - restored.firstLsn + 1, sequence });
-  } finally {
-    await files.close();
-    await stream.close();
-    await rm(staged, { recursive: true, force: true });
-  }
+  const settings = { ...checkStream(options), signal };
+  return await endedBy(signal, 'the restore was aborted, nothing was restored', () =>
+    makeWhole(path, async (staged) => {
+      const stream = await LogStream.open(settings);
+      const files = new SegmentFiles(staged);
+      try {
+        const sequence = await readInto(files, stream, { to, toTimeMs, onProgress });
+        const restored = await files.finish();
+        if (restored.segments === 0) {
+          throw new WalError('WAL_NOT_FOUND', `the stream ${stream.name} has no log`, {
+            path: stream.name,
+            reason: 'empty',
+          });
+        }
+        return Object.freeze({ ...restored, records: restored.lastLsn - restored.firstLsn + 1, sequence });
+      } finally {
+        await files.close();
+        await stream.close();
+      }
+    }),
+  );
 }
 
 /** The checked options. */
 interface Asked {
   readonly to: Lsn;
   readonly toTimeMs: number;
-  readonly signal: AbortSignal | undefined;
   readonly onProgress: RestoreOptions['onProgress'];
 }
 
 async function readInto(files: SegmentFiles, stream: LogStream, asked: Asked): Promise<number> {
-  const { to, toTimeMs, signal, onProgress } = asked;
+  const { to, toTimeMs, onProgress } = asked;
   const { state } = await stream.info();
   const last = state.messages === 0 ? 0 : state.last_seq;
   let read = 0;
   let isLeftOut = true;
   for await (const message of logMessages(stream.messages(Math.max(1, state.first_seq), last))) {
-    if (signal?.aborted === true) throw aborted(signal, 'the restore was aborted, nothing was restored');
+    stream.throwIfAborted();
     if (++read % REPORT_EVERY === 0) onProgress?.({ sequence: message.sequence, ofSequence: last });
     if (message.kind === 'segment') {
       // Made later, maybe by a cut: the log was still what it is before this message.

@@ -1,4 +1,4 @@
-import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   blockEnd,
@@ -11,6 +11,7 @@ import {
   segmentFileName,
 } from '@walstack/codec';
 import type { StoredFrame } from '@walstack/mmap-reader/internal';
+import { callFailure } from '@walstack/storage-io';
 import { FILE_MODE_DEFAULT } from '@walstack/storage-io/internal';
 
 /** So many bytes are gathered before they are written. */
@@ -62,7 +63,8 @@ export class SegmentFiles {
   async resume(headers: readonly SegmentHeader[], { end, nextLsn }: SegmentPlace): Promise<void> {
     this.#headers.push(...headers);
     const header = headers.at(-1) as SegmentHeader;
-    const file = await open(this.#pathOf(header), 'r+');
+    const path = this.#pathOf(header);
+    const file = await onDisk('open', path, () => open(path, 'r+'));
     this.#open = { header, file, end, records: 0, batch: undefined, nextLsn };
     this.#gatheredAt = end;
   }
@@ -76,7 +78,8 @@ export class SegmentFiles {
   async begin(header: SegmentHeader): Promise<void> {
     await this.#endSegment();
     while ((this.#headers.at(-1)?.firstLsn ?? 0) >= header.firstLsn) {
-      await rm(this.#pathOf(this.#headers.pop() as SegmentHeader));
+      const removed = this.#pathOf(this.#headers.pop() as SegmentHeader);
+      await onDisk('remove', removed, () => rm(removed));
     }
     const path = this.#pathOf(header);
     const block = new Uint8Array(header.blockBytes);
@@ -84,7 +87,9 @@ export class SegmentFiles {
     if (this.#isReplica && this.#headers.length === 0 && header.predecessor !== undefined) {
       await this.#writeCheckpoint(header);
     }
-    const file = this.#isReplica ? await this.#openNamed(path, block) : await open(path, 'wx', FILE_MODE_DEFAULT);
+    const file = await onDisk('open', path, () =>
+      this.#isReplica ? this.#openNamed(path, block) : open(path, 'wx', FILE_MODE_DEFAULT),
+    );
     this.#hasNewFile = true;
     this.#headers.push(header);
     this.#open = { header, file, end: header.blockBytes, records: 0, batch: undefined, nextLsn: header.firstLsn };
@@ -145,7 +150,8 @@ export class SegmentFiles {
     const last = this.#open;
     if (last?.batch !== undefined) {
       await this.#write(last);
-      await last.file.truncate(last.batch.end);
+      const { file, header, batch } = last;
+      await onDisk('truncate', this.#pathOf(header), () => file.truncate(batch.end));
       last.end = last.batch.end;
       last.nextLsn = last.batch.nextLsn;
     }
@@ -167,7 +173,7 @@ export class SegmentFiles {
     const segment = this.#open;
     if (segment === undefined) return undefined;
     await this.flush();
-    await segment.file.sync();
+    await onDisk('sync', this.#pathOf(segment.header), () => segment.file.sync());
     if (this.#hasNewFile) await syncDirectory(this.#directory);
     this.#hasNewFile = false;
     return { segment: segment.header.number, end: segment.end, nextLsn: segment.nextLsn };
@@ -182,25 +188,20 @@ export class SegmentFiles {
   /** The log begins with this segment, though the segment names one before. */
   async #writeCheckpoint({ logId, number }: SegmentHeader): Promise<void> {
     const bytes = encodeCheckpoint({ logId, firstSegment: number, checkpointLsn: 0, holds: {} });
-    const file = await open(
-      join(this.#directory, FileName.checkpoint),
-      this.#isReplica ? 'w' : 'wx',
-      FILE_MODE_DEFAULT,
-    );
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    const path = join(this.#directory, FileName.checkpoint);
+    const flag = this.#isReplica ? 'w' : 'wx';
+    await onDisk('write', path, () => writeFile(path, bytes, { flag, mode: FILE_MODE_DEFAULT, flush: true }));
   }
 
   async #endSegment(): Promise<void> {
     const segment = this.#open;
     if (segment === undefined) return;
     await this.#write(segment);
-    await segment.file.truncate(blockEnd(segment.end, segment.header.blockBytes));
-    await segment.file.sync();
+    const { file, header, end } = segment;
+    await onDisk('truncate', this.#pathOf(header), async () => {
+      await file.truncate(blockEnd(end, header.blockBytes));
+      await file.sync();
+    });
     await this.close();
   }
 
@@ -209,14 +210,16 @@ export class SegmentFiles {
     this.#gatheredBytes += bytes.length;
   }
 
-  async #write({ file }: OpenSegment): Promise<void> {
+  async #write({ file, header }: OpenSegment): Promise<void> {
     const bytes = Buffer.concat(this.#gathered);
     this.#gathered = [];
     this.#gatheredBytes = 0;
-    for (let at = 0; at < bytes.length; ) {
-      const { bytesWritten } = await file.write(bytes, at, bytes.length - at, this.#gatheredAt + at);
-      at += bytesWritten;
-    }
+    await onDisk('write', this.#pathOf(header), async () => {
+      for (let at = 0; at < bytes.length; ) {
+        const { bytesWritten } = await file.write(bytes, at, bytes.length - at, this.#gatheredAt + at);
+        at += bytesWritten;
+      }
+    });
     this.#gatheredAt += bytes.length;
   }
 
@@ -227,18 +230,29 @@ export class SegmentFiles {
 
 /** Makes the names in a directory durable. */
 export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  await onDisk('sync', path, async () => {
+    const directory = await open(path, 'r');
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
+  });
 }
 
 /** Whether a directory is missing or empty. */
 export async function isFree(path: string): Promise<boolean> {
-  const names = await ifThere(readdir(path));
+  const names = await onDisk('list', path, () => ifThere(readdir(path)));
   return names === undefined || names.length === 0;
+}
+
+/** The result of a call of the file system, whose errors become those of this library. @throws `WAL_NO_SPACE`, `WAL_IO_FAILED` */
+export async function onDisk<T>(operation: string, path: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw callFailure(operation, path, error);
+  }
 }
 
 /** The result of an operation on a file or directory; `undefined` when that is missing. */

@@ -14,7 +14,7 @@ const PAUSE_MS = 50;
  * @throws `WAL_TIMEOUT` with the reason `no-leader` when there is none in time, and any other error of `ask` as a `WalError`
  */
 export async function askLeader<T>(
-  { stream, timeoutMs }: Pick<StreamSettings, 'stream' | 'timeoutMs'>,
+  { stream, timeoutMs, signal }: Pick<StreamSettings, 'stream' | 'timeoutMs' | 'signal'>,
   operation: string,
   ask: () => Promise<T>,
 ): Promise<T> {
@@ -25,7 +25,7 @@ export async function askLeader<T>(
     } catch (error) {
       const known = streamError(error, stream, operation);
       const isElecting = WalError.is(known, 'WAL_TIMEOUT') && known.reason === 'no-leader';
-      if (!isElecting || performance.now() >= until) throw known;
+      if (!isElecting || signal?.aborted === true || performance.now() >= until) throw known;
       await delay(PAUSE_MS);
     }
   }

@@ -15,6 +15,7 @@ import { headers, type NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import { type Lsn, SEGMENT_HEADER_BYTES, WalError } from '@walstack/codec';
 import type { StoredFrame } from '@walstack/mmap-reader/internal';
+import { aborted, onAbort, unlessAborted } from '@walstack/storage-io/internal';
 import { damaged, decodeSegmentMessage, isSegmentMessage, recordFrameIn } from '../messages/message.js';
 import { logIdIn } from '../messages/message-id.js';
 import { HEADERS_BYTES, PART_HEADER, PartJoiner, type PartNumber, parsePart } from '../messages/parts.js';
@@ -53,27 +54,36 @@ export class LogStream {
   readonly #client: JetStreamClient;
   readonly #manager: JetStreamManager;
   readonly #settings: StreamSettings;
+  readonly #stopListening: () => void;
   #maxMessageBytes: number;
 
-  private constructor(connection: NatsConnection, manager: JetStreamManager, settings: StreamSettings) {
+  private constructor(
+    connection: NatsConnection,
+    manager: JetStreamManager,
+    settings: StreamSettings,
+    stopListening: () => void,
+  ) {
     this.#connection = connection;
     this.#client = jetstream(connection, { timeout: settings.timeoutMs });
     this.#manager = manager;
     this.#settings = settings;
     this.#maxMessageBytes = connection.info?.max_payload ?? 1024 * 1024;
+    this.#stopListening = stopListening;
   }
 
   /** Connects, and finds the stream. @throws `WAL_IO_FAILED`, `WAL_TIMEOUT`, `WAL_NOT_FOUND`, `WAL_UNSUPPORTED` */
   static async open(settings: StreamSettings, create?: CreateOptions): Promise<LogStream> {
     const { stream, timeoutMs } = settings;
     const connection = await connected(settings);
+    const stopListening = closingWith(connection, settings.signal);
     try {
       const manager = await jetstreamManager(connection, { timeout: timeoutMs, checkAPI: false });
-      const opened = new LogStream(connection, manager, settings);
+      const opened = new LogStream(connection, manager, settings, stopListening);
       const info = (await opened.#find()) ?? (create === undefined ? undefined : await opened.#create(create));
       opened.#limitBy(info ?? (await opened.info()));
       return opened;
     } catch (error) {
+      stopListening();
       await connection.close().catch(() => {});
       throw streamError(error, stream, 'opening');
     }
@@ -143,6 +153,7 @@ export class LogStream {
   /** The names of the streams that store any of the messages with a subject, which may have wildcards. */
   static async names(settings: StreamSettings, subject: string): Promise<readonly string[]> {
     const connection = await connected(settings);
+    const stopListening = closingWith(connection, settings.signal);
     try {
       const manager = await jetstreamManager(connection, { timeout: settings.timeoutMs, checkAPI: false });
       return await askLeader({ ...settings, stream: subject }, 'listing', async () => {
@@ -153,6 +164,7 @@ export class LogStream {
     } catch (error) {
       throw streamError(error, subject, 'listing');
     } finally {
+      stopListening();
       await connection.close().catch(() => {});
     }
   }
@@ -204,8 +216,15 @@ export class LogStream {
     return ack.seq;
   }
 
+  /** @throws `WAL_ABORTED` when the signal is aborted */
+  throwIfAborted(): void {
+    const { signal } = this.#settings;
+    if (signal?.aborted === true) throw abortedAt(this.name, signal);
+  }
+
   /** Closes the connection. */
   async close(): Promise<void> {
+    this.#stopListening();
     await this.#connection.close().catch(() => {});
   }
 
@@ -256,16 +275,33 @@ export class LogStream {
   }
 }
 
-async function connected({ connection, stream, timeoutMs }: StreamSettings): Promise<NatsConnection> {
+async function connected(settings: StreamSettings): Promise<NatsConnection> {
+  const { stream, signal } = settings;
   try {
-    if (typeof connection === 'function') return await inTime(connection(), stream, timeoutMs);
-    // Without it, each message costs the stack of two errors that are never thrown.
-    const options = { timeout: timeoutMs, noAsyncTraces: true, ...connection, reconnect: false };
-    return await connect(options);
+    const late = (connection: NatsConnection): void => void connection.close().catch(() => {});
+    return await unlessAborted(connecting(settings), signal, (ended) => abortedAt(stream, ended), late);
   } catch (error) {
     throw streamError(error, stream, 'connecting to the servers');
   }
 }
+
+async function connecting({ connection, stream, timeoutMs }: StreamSettings): Promise<NatsConnection> {
+  if (typeof connection === 'function') return await inTime(connection(), stream, timeoutMs);
+  // Without it, each message costs the stack of two errors that are never thrown.
+  return await connect({ timeout: timeoutMs, noAsyncTraces: true, ...connection, reconnect: false });
+}
+
+/** Closes a connection when a signal is aborted. @returns a function that ends the listening */
+function closingWith(connection: NatsConnection, signal: AbortSignal | undefined): () => void {
+  if (signal === undefined) return () => {};
+  const close = (): void => void connection.close().catch(() => {});
+  if (!signal.aborted) return onAbort(signal, close);
+  close();
+  return () => {};
+}
+
+const abortedAt = (stream: string, signal: AbortSignal): WalError =>
+  aborted(signal, `what waits for the stream ${stream} was aborted`, { path: stream });
 
 /** The connection that a function opens, when it does so in time; one that comes later is closed. */
 async function inTime(opening: Promise<NatsConnection>, stream: string, timeoutMs: number): Promise<NatsConnection> {

@@ -1,0 +1,62 @@
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { FileName, WalError } from '@walstack/codec';
+import { createSyncFsStorageIo } from '@walstack/storage-io';
+import { DIRECTORY_MODE_DEFAULT, FILE_MODE_DEFAULT } from '@walstack/storage-io/internal';
+import { isFree, onDisk, syncDirectory } from './segment-files.js';
+
+/**
+ * Makes a directory as a whole: beside it, in `<path>.restoring`, until everything in it is durable. What is there from a call that was
+ * killed is removed, and nothing stays of one that fails.
+ *
+ * @param make - makes the content of the directory with this path, durable
+ * @throws `WAL_FOREIGN_DIRECTORY` unless `path` is missing or empty, `WAL_LOCKED` while another call makes it, `WAL_NO_SPACE`,
+ * `WAL_IO_FAILED`, and what `make` throws
+ */
+export async function makeWhole<T>(path: string, make: (staged: string) => Promise<T>): Promise<T> {
+  await refuseUnlessFree(path);
+  const staged = `${path}.restoring`;
+  await onDisk('mkdir', staged, () => mkdir(staged, { recursive: true, mode: DIRECTORY_MODE_DEFAULT }));
+  const unlock = createSyncFsStorageIo().lock(join(staged, FileName.lock), FILE_MODE_DEFAULT);
+  let isMade = false;
+  try {
+    // Again, now that nothing else makes it.
+    await refuseUnlessFree(path);
+    await onDisk('remove', staged, () => removeAllBut(FileName.lock, staged));
+    const made = await make(staged);
+    await onDisk('rename', path, () => rename(staged, path)).catch(async (error: unknown) => {
+      await refuseUnlessFree(path);
+      throw error;
+    });
+    isMade = true;
+    await onDisk('sync', path, () => syncAncestors(path));
+    return made;
+  } finally {
+    // Behind the rename the name may be that of another call.
+    if (!isMade) await rm(staged, { recursive: true, force: true });
+    unlock();
+  }
+}
+
+async function refuseUnlessFree(path: string): Promise<void> {
+  if (await isFree(path)) return;
+  const what = `${path} is not empty: restore into a directory that is missing or empty`;
+  throw new WalError('WAL_FOREIGN_DIRECTORY', what, { path });
+}
+
+async function removeAllBut(kept: string, directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (name !== kept) await rm(join(directory, name), { recursive: true, force: true });
+  }
+}
+
+/** Makes the names of all directories above a path durable: a call that was killed may have created any of them. */
+async function syncAncestors(path: string): Promise<void> {
+  for (let each = dirname(path); ; each = dirname(each)) {
+    // One that this process may not open was not created by it.
+    await syncDirectory(each).catch((error: unknown) => {
+      if (!WalError.is(error) || (error.systemCode !== 'EACCES' && error.systemCode !== 'EPERM')) throw error;
+    });
+    if (each === dirname(each)) return;
+  }
+}
