@@ -89,6 +89,32 @@ describe('on a full disk', () => {
     wal.closeSync();
   });
 
+  test('a submitted sync does not report what an earlier one has not found, when it is behind it', async () => {
+    const disk = new SimulatedDisk();
+    const io = disk.createStorageIo({ completesInline: false });
+    const wal = await SegmentedWal.open({
+      directory: '/log',
+      io,
+      blockBytes: 512,
+      preallocate: 'none',
+      reserveBytes: 0,
+    });
+    wal.append('a');
+    await wal.sync();
+    let writes = 0;
+    disk.failWhen(({ kind }) => (/write/.test(kind) && ++writes === 1 ? 'ENOSPC' : undefined));
+    wal.append('b'.repeat(600));
+    wal.submitSync();
+    const lsn = wal.submitSync();
+    let turns = 0;
+    while (!wal.checkCompletions(lsn)) {
+      expect(++turns).toBeLessThan(1000);
+      await new Promise(setImmediate);
+    }
+    expect([writes > 1, wal.durableLsn]).toEqual([true, 2]);
+    await wal.close();
+  });
+
   test('appends that are refused try again one at a time', async () => {
     const disk = killed();
     fill(disk);

@@ -34,8 +34,25 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/unremovable-next-segment.test.ts',
     breaks: 'The failure of a submitted sync is reported for this sync, and for none behind it.',
     file: `${SEGMENTED}/write/calls/sync-calls.ts`,
-    find: '    this.#submitFailure = undefined;\n    this.#calls.writes.start(',
-    replace: '    this.#calls.writes.start(',
+    find: '    this.#submitFailure = undefined;\n    const submitted = ',
+    replace: '    const submitted = ',
+  },
+  {
+    name: 'failure-of-an-earlier-submitted-sync',
+    test: 'packages/segmented/test/full-disk.test.ts',
+    breaks: 'The failure of a submitted sync is not reported for one that was submitted since.',
+    file: `${SEGMENTED}/write/calls/sync-calls.ts`,
+    find: "if ('error' in ended && submitted === this.#submitted)",
+    replace: "if ('error' in ended)",
+  },
+  {
+    name: 'clock-of-retention-behind-the-change',
+    test: 'packages/segmented/test/throwing-clock.test.ts',
+    breaks: 'A clock that throws ends a checkpoint with retention by age before it is stored.',
+    file: `${SEGMENTED}/retention/truncation.ts`,
+    find: '    yield* this.#store.change({ ...this.#store.current, checkpointLsn: lsn });\n    yield* this.retain(nowMs);',
+    replace:
+      '    yield* this.#store.change({ ...this.#store.current, checkpointLsn: lsn });\n    yield* this.retain();',
   },
   {
     name: 'marks-counted-as-groups',

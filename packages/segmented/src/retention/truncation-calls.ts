@@ -131,8 +131,9 @@ export class TruncationCalls {
   }
 
   *#removeFollower(name: string): IoRoutine<boolean> {
+    const nowMs = this.#truncation.retentionMs();
     const removed = yield* this.#followers.remove(name);
-    if (removed) yield* this.#truncation.retain();
+    if (removed) yield* this.#truncation.retain(nowMs);
     return removed;
   }
 

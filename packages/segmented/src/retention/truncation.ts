@@ -143,16 +143,18 @@ export class Truncation {
       yield* this.#store.ensureDurable();
       return;
     }
+    const nowMs = this.retentionMs();
     // A cut may have run before this call. And a record that gets this LSN during the sync below is not covered by it.
     if (lsn >= writer.nextLsn) throw outOfRange('lsn', `at most ${writer.nextLsn - 1}, the last LSN`, lsn);
     if (lsn > writer.durableLsn) yield* this.#writeQueue.join(() => writer.sync());
     yield* this.#store.change({ ...this.#store.current, checkpointLsn: lsn });
-    yield* this.retain();
+    yield* this.retain(nowMs);
   }
 
   /** Keeps everything from `lsn` on until the hold is moved or released. Durable on return. */
   *hold(name: string, lsn: Lsn): IoRoutine<void> {
     this.#writer.throwIfFailed();
+    const nowMs = this.retentionMs();
     const { firstLsn, nextLsn } = this.#writer;
     if (lsn < firstLsn) throw truncated(lsn, firstLsn);
     if (lsn > nextLsn) throw outOfRange('lsn', `at most ${nextLsn}, the next LSN`, lsn);
@@ -162,7 +164,7 @@ export class Truncation {
     const holds = { ...current.holds, [name]: lsn };
     if (Object.keys(holds).length > HOLDS_MAX) throw tooManyHolds(name);
     yield* this.#store.change({ ...current, holds });
-    yield* this.retain();
+    yield* this.retain(nowMs);
   }
 
   /** Releases a hold. Durable on return. @returns whether there was one with this name */
@@ -173,18 +175,28 @@ export class Truncation {
       yield* this.#store.ensureDurable();
       return false;
     }
+    const nowMs = this.retentionMs();
     const holds = Object.fromEntries(Object.entries(current.holds).filter(([each]) => each !== name));
     yield* this.#store.change({ ...current, holds });
-    yield* this.retain();
+    yield* this.retain(nowMs);
     return true;
   }
 
-  /** Applies the retention options. On a full disk this is deferred. */
-  *retain(): IoRoutine<void> {
+  /** The time for retention by age. What the clock of the application throws ends a call before it has changed anything. */
+  retentionMs(): number {
+    return this.#settings.retainAgeMs === undefined ? Number.NaN : Number(this.#environment.now());
+  }
+
+  /**
+   * Applies the retention options. On a full disk this is deferred.
+   *
+   * @param nowMs - from the clock, which may throw. Default: read here
+   */
+  *retain(nowMs = this.retentionMs()): IoRoutine<void> {
     if (this.#writer.failure !== undefined || !(this.isStale || dropsAnything(this.#settings))) return;
     const first = () => {
       const checkpoint = { ...this.#store.current, holds: this.#claims };
-      return firstRetained(this.#writer.chain, checkpoint, this.#settings, this.#environment.now());
+      return firstRetained(this.#writer.chain, checkpoint, this.#settings, nowMs);
     };
     try {
       yield* this.takeBack();

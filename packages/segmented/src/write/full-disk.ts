@@ -12,8 +12,8 @@ import type { SegmentWriter } from './segment-writer.js';
  * - `DurableGroupWriter` keeps the writes that found no room in memory, in their order, and repeats them as a whole; `Stall` notes why
  *   the log waits, and is what calls reject with meanwhile.
  * - `SegmentRemoval.makeRoom` tries the files again that a truncation could not remove, also for the records that wait.
- * - `SegmentAllocator.releasePrepared` gives up the prepared next segment and free files, `DiskReserve.release` a part of the
- *   reserve, for what makes room or ends something: checkpoints, truncations, the name of a segment, closing.
+ * - `SegmentAllocator.releasePrepared` gives up the prepared next segment and free files for what stores where the log begins, and
+ *   `DiskReserve.release` a part of the reserve for that and for what ends something: cuts, the name of a segment, closing.
  * - Steps that find no room for a new file or its name leave the log as it was: see `Roll`, and `begin` and `restartAt` of the
  *   writer. A sync that finds none fails the log, as only recovery can find out what is on the disk.
  */

@@ -19,7 +19,9 @@ export class SyncCalls {
   #queued: Promise<void> | undefined;
   /** The last LSN of the last sync submitted since the last cut; 0 for none. */
   #submittedLsn = 0;
-  /** The error of a submitted sync that failed without failing the log; reported once. */
+  /** The number of submitted syncs. */
+  #submitted = 0;
+  /** The error of the last submitted sync, when that failed without failing the log; reported once. */
   #submitFailure: unknown;
 
   constructor(io: StorageIo, calls: CallQueues, writer: SegmentWriter, fullDisk: FullDisk, idleMarker: IdleMarker) {
@@ -84,12 +86,13 @@ export class SyncCalls {
     // A read-only log cannot make durable what another process has written.
     const lastLsn = this.#calls.isReadonly ? this.#writer.durableLsn : this.#writer.appended.lastLsn;
     this.#submittedLsn = lastLsn;
-    // The error of an earlier submitted sync is obsolete: this one makes the same records durable.
+    // The error of an earlier submitted sync is obsolete, also one that comes later: this one makes the same records durable.
     this.#submitFailure = undefined;
+    const submitted = ++this.#submitted;
     this.#calls.writes.start(
       () => this.#submitting(),
       (ended) => {
-        if ('error' in ended) this.#submitFailure = ended.error;
+        if ('error' in ended && submitted === this.#submitted) this.#submitFailure = ended.error;
       },
     );
     return lastLsn;
