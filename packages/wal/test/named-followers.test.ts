@@ -71,6 +71,21 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     await wal.shutdown();
   });
 
+  test('what only a follower has held goes with it, by retention', async () => {
+    await using io = create();
+    const directory = directoryFor(io);
+    await using wal = await Wal.open(directory, { io, ...small, retainBytes: 0, retainUntilCheckpoint: false });
+    await commit(wal, 1);
+    const follower = followed(directory, { io, name: 'projection' });
+    await take(follower, 1);
+    await follower.acknowledge();
+    await follower.return();
+    await commit(wal, 60);
+    expect(wal.firstLsn).toBe(1);
+    expect(await wal.removeFollower('projection')).toBe(true);
+    expect(wal.firstLsn).toBeGreaterThan(30);
+  });
+
   test('a name is for one follower at a time', async () => {
     await using io = create();
     const directory = directoryFor(io);
