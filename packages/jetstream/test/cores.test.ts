@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CoresShipper, compareCores, restoreCores } from '@walstack/jetstream';
 import { PerCoreRecovery, PerCoreWalManager } from '@walstack/percore';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { until, withManager } from './support/logs.js';
-import { NatsServer, withoutServer } from './support/nats-servers.js';
+import { withoutServer } from './support/nats-servers.js';
+import { setUpServer } from './support/set-up.js';
 
 /** The keys of all entries that a recovery of a per-core log returns, and its checkpoint. */
 async function recovered(directory: string) {
@@ -20,18 +21,7 @@ async function recovered(directory: string) {
 }
 
 describe.skipIf(withoutServer !== undefined)('a per-core log', () => {
-  let server: NatsServer;
-  let logs = 0;
-  const closing: (() => Promise<unknown>)[] = [];
-
-  beforeAll(async () => {
-    server = await NatsServer.start();
-  });
-  afterEach(async () => {
-    for (const close of closing.splice(0).reverse()) await close();
-  });
-
-  const nextStream = () => ({ connection: { servers: server.address }, log: `cores${++logs}` });
+  const { server, closing, nextStream } = setUpServer();
   const openCores = async (directory: string, cores: number | readonly number[]): Promise<PerCoreWalManager> => {
     const manager = await PerCoreWalManager.open({ directory, cores, segmentBytes: 16 * 1024 });
     closing.push(() => manager.close());

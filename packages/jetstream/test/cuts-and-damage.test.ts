@@ -1,43 +1,14 @@
-import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
-import { compareLog, LogShipper, type ShipOptions } from '@walstack/jetstream';
-import { Wal } from '@walstack/wal';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { compareLog } from '@walstack/jetstream';
+import { describe, expect, test } from 'vitest';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
-import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { commitMany, expectReplicated, until, withManager } from './support/logs.js';
-import { NatsServer, withoutServer } from './support/nats-servers.js';
+import { withoutServer } from './support/nats-servers.js';
+import { setUpShipping } from './support/set-up.js';
 import { TcpProxy } from './support/tcp-proxy.js';
 
 describe.skipIf(withoutServer !== undefined)('shipping a log that is cut, and to a damaged stream', () => {
-  let server: NatsServer;
-  let logs = 0;
-  const closing: (() => Promise<unknown>)[] = [];
-
-  beforeAll(async () => {
-    server = await NatsServer.start();
-  });
-  afterEach(async () => {
-    for (const close of closing.splice(0).reverse()) await close();
-  });
-
-  const nextOptions = (): ShipOptions => ({
-    connection: { servers: server.address },
-    log: `cut${++logs}`,
-    create: { duplicate_window: 60_000_000_000 },
-    retryMs: 20,
-  });
-  const streamOf = ({ connection, log }: ShipOptions) => ({ connection, log });
-  const openLog = async (options = {}): Promise<Wal> => {
-    const wal = await Wal.open(join(temporaryDirectory(), 'log'), { segmentBytes: 32 * 1024, ...options });
-    closing.push(() => wal.shutdown());
-    return wal;
-  };
-  const start = (wal: Wal | string, options: ShipOptions): LogShipper => {
-    const shipper = LogShipper.start(wal, options);
-    closing.push(() => shipper.close());
-    return shipper;
-  };
+  const { server, closing, nextOptions, streamOf, openLog, start } = setUpShipping();
   /** A log with 300 records that is shipped through a proxy. */
   const shippedThroughProxy = async () => {
     const options = nextOptions();

@@ -4,32 +4,21 @@ import { parseSegmentFileName } from '@walstack/codec';
 import { LogReplica, LogShipper, type ReplicaOptions } from '@walstack/jetstream';
 import { replayDirectory } from '@walstack/mmap-reader';
 import { Wal } from '@walstack/wal';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { commitMany, expectSameBytes, storedRecords, until, withManager } from './support/logs.js';
-import { NatsServer, withoutServer } from './support/nats-servers.js';
+import { withoutServer } from './support/nats-servers.js';
+import { setUpShipping } from './support/set-up.js';
 import { TcpProxy } from './support/tcp-proxy.js';
 
 describe.skipIf(withoutServer !== undefined)('a replica', () => {
-  let server: NatsServer;
-  let logs = 0;
-  const closing: (() => Promise<unknown>)[] = [];
-
-  beforeAll(async () => {
-    server = await NatsServer.start();
-  });
-  afterEach(async () => {
-    for (const close of closing.splice(0).reverse()) await close();
-  });
-
+  const { server, closing, nextStream, openLog, start: ship } = setUpShipping();
   /** An open log that is shipped. */
   const shipped = async (records: number) => {
-    const stream = { connection: { servers: server.address }, log: `replica${++logs}` };
-    const wal = await Wal.open(join(temporaryDirectory(), 'log'), { segmentBytes: 16 * 1024 });
-    closing.push(() => wal.shutdown());
-    const shipper = LogShipper.start(wal, { ...stream, create: true, retryMs: 20 });
-    closing.push(() => shipper.close());
+    const stream = nextStream();
+    const wal = await openLog({ segmentBytes: 16 * 1024 });
+    const shipper = ship(wal, { ...stream, create: true, retryMs: 20 });
     await commitMany(wal, records);
     if (records > 0) await shipper.replicated(records);
     return { stream, wal, shipper };

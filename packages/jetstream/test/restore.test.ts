@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import { compareLog, LogShipper, type LogStreamOptions, restoreLog } from '@walstack/jetstream';
 import { Wal, type WalEvent } from '@walstack/wal';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { intercepted } from './support/intercepted.js';
 import { commitMany, storedRecords, until, withManager } from './support/logs.js';
-import { NatsServer, withoutServer } from './support/nats-servers.js';
+import { withoutServer } from './support/nats-servers.js';
+import { setUpServer } from './support/set-up.js';
 
 async function eventsOf(wal: Wal): Promise<readonly WalEvent[]> {
   const events: WalEvent[] = [];
@@ -17,19 +18,14 @@ async function eventsOf(wal: Wal): Promise<readonly WalEvent[]> {
 }
 
 describe.skipIf(withoutServer !== undefined)('restore and comparison', () => {
-  let server: NatsServer;
-  let logs = 0;
-
-  beforeAll(async () => {
-    server = await NatsServer.start();
-  });
+  const { server, nextStream } = setUpServer();
 
   /** A log that is shipped, and the options of its stream. */
   async function shipped(
     write: (wal: Wal, shipper: LogShipper) => Promise<unknown>,
     options = {},
   ): Promise<{ readonly directory: string; readonly stream: LogStreamOptions }> {
-    const stream = { connection: { servers: server.address }, log: `r${++logs}` };
+    const stream = nextStream();
     const directory = join(temporaryDirectory(), 'log');
     const wal = await Wal.open(directory, { segmentBytes: 16 * 1024, ...options });
     const shipper = LogShipper.start(wal, { ...stream, create: true });

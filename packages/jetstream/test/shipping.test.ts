@@ -4,49 +4,18 @@ import { DiscardPolicy } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { LogShipper, type ShipOptions } from '@walstack/jetstream';
 import { PerCoreWalManager } from '@walstack/percore';
-import { Wal } from '@walstack/wal';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ringOf } from '../../../harness/test-kit/keys.js';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { makeCertificate, withoutTls } from './support/certificate.js';
 import { commitMany, expectReplicated, storedRecords, until, withManager } from './support/logs.js';
 import { NatsServer, withoutServer } from './support/nats-servers.js';
+import { setUpShipping } from './support/set-up.js';
 import { TcpProxy } from './support/tcp-proxy.js';
 
-const SMALL = { segmentBytes: 32 * 1024 };
-
 describe.skipIf(withoutServer !== undefined)('shipping', () => {
-  let server: NatsServer;
-  let logs = 0;
-  const closing: (() => Promise<unknown>)[] = [];
-
-  beforeAll(async () => {
-    server = await NatsServer.start();
-  });
-  afterEach(async () => {
-    for (const close of closing.splice(0).reverse()) await close();
-  });
-
-  const nextOptions = (): ShipOptions => ({
-    connection: { servers: server.address },
-    log: `log${++logs}`,
-    create: { duplicate_window: 60_000_000_000 },
-    retryMs: 100,
-    // On a busy machine an acknowledgement takes long: one that does not come in time is not counted.
-    timeoutMs: 60_000,
-  });
-  const streamOf = ({ connection, log }: ShipOptions) => ({ connection, log });
-  const openLog = async (options = {}, directory = join(temporaryDirectory(), 'log')): Promise<Wal> => {
-    const wal = await Wal.open(directory, { ...SMALL, ...options });
-    closing.push(() => wal.shutdown());
-    return wal;
-  };
-  const start = (wal: Wal | string, options: ShipOptions): LogShipper => {
-    const shipper = LogShipper.start(wal, options);
-    closing.push(() => shipper.close());
-    return shipper;
-  };
+  const { server, closing, nextOptions, streamOf, openLog, start } = setUpShipping();
 
   test('records that are there, and then new ones, across rolls; the next shipper goes on', async () => {
     const options = nextOptions();
