@@ -1,10 +1,7 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import { compareLog } from '@walstack/jetstream';
 import { describe, expect, test } from 'vitest';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
-import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { commitMany, expectReplicated, until, withManager } from './support/logs.js';
 import { withoutServer } from './support/nats-servers.js';
 import { setUpShipping } from './support/set-up.js';
@@ -52,31 +49,6 @@ describe.skipIf(withoutServer !== undefined)('shipping a log that is cut, and to
     proxy.isPassing = true;
     await shipper.replicated(303);
     expect(await outcome).toMatchObject({ code: 'WAL_TRUNCATED', reason: 'cut-back', lsn: 302 });
-  });
-
-  test('a log that was salvaged around damage is shipped from behind it, where the stream has what was lost', async () => {
-    const directory = join(temporaryDirectory(), 'log');
-    const [known, unknown] = [nextOptions(), nextOptions()];
-    const small = { segmentBytes: 4096, blockBytes: 512 };
-    const before = await openLog(small, directory);
-    await commitMany(before, 90);
-    const first = start(before, known);
-    await first.replicated(90);
-    await first.close();
-    await before.shutdown();
-    const damaged = readdirSync(directory).filter((name) => name.endsWith('.seg'))[2] as string;
-    const bytes = readFileSync(join(directory, damaged));
-    bytes[900] = (bytes[900] as number) ^ 1;
-    writeFileSync(join(directory, damaged), bytes);
-    const wal = await openLog({ ...small, recoveryMode: 'skip-corrupt' }, directory);
-    expect(wal.recovery.holes.length).toBeGreaterThan(0);
-    await commitMany(wal, 3);
-    const goingOn = start(wal, known);
-    await goingOn.replicated(93);
-    await goingOn.close();
-    const refused = start(wal, unknown);
-    expect(await rejection(refused.replicated(93))).toMatchObject({ code: 'WAL_HOLE' });
-    expect(refused.state).toBe('failed');
   });
 
   test('a log that is cut while no server can be reached goes on in the stream', async () => {

@@ -43,7 +43,7 @@ export { checkOnHole, type Hole, holeUpTo, type OnHole } from './frames/holes.js
 export { openSealed, openStreamed, type ScanRange, StreamedScanner } from './frames/open-scanner.js';
 export { scanTail, type TailScan } from './frames/scan-tail.js';
 export { checkDecoding, checkMaxPayloadBytes, type DecodingSettings, PAYLOAD_BYTES_MAX } from './records/decoding.js';
-export { asStored, type StoredFrame, type StoredRecord } from './records/stored-record.js';
+export { asStored, type SegmentEnd, type StoredFrame, type StoredRecord } from './records/stored-record.js';
 export type { WalRecord } from './records/wal-record.js';
 export {
   CallWatch,

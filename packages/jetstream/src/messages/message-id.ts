@@ -5,6 +5,11 @@ export function recordId(logId: string, segment: number, lsn: Lsn): string {
   return `${logId}:${segment}:${lsn}`;
 }
 
+/** The identity of the message with the end of a segment, behind another message: it may be published again. */
+export function endId(logId: string, segment: number, after: number): string {
+  return `${logId}:${segment}:end:${after}`;
+}
+
 /** The identity of the message with the header of a segment. */
 export function segmentId(logId: string, segment: number): string {
   return `${logId}:${segment}`;

@@ -2,6 +2,7 @@ import {
   decodeFrame,
   decodeSegmentHeader,
   encodeSegmentHeader,
+  FRAME_HEADER_BYTES,
   type Lsn,
   RecordFlag,
   RecordHeader,
@@ -16,6 +17,9 @@ import type { StoredFrame, StoredRecord } from '@walstack/mmap-reader/internal';
 
 /** Bytes before each frame of a message: its position in the segment file. */
 const POSITION_BYTES = 8;
+
+/** Offset of the flags in a frame. */
+const FLAGS = FRAME_HEADER_BYTES + 18;
 
 /** The beginning of a segment, in a stream: its header. */
 export interface SegmentMessage {
@@ -34,6 +38,13 @@ export interface RecordMessage {
   readonly isContinued: boolean;
 }
 
+/** What a segment has behind its last record, in a stream, where records are lost. */
+export interface EndMessage {
+  readonly kind: 'end';
+  /** Marks, and at least one hole. */
+  readonly frames: readonly StoredFrame[];
+}
+
 /** The bytes of a message with the header of a segment. */
 export function encodeSegmentMessage(header: SegmentHeader): Uint8Array {
   const block = new Uint8Array(SEGMENT_HEADER_BYTES);
@@ -41,9 +52,12 @@ export function encodeSegmentMessage(header: SegmentHeader): Uint8Array {
   return block;
 }
 
-/** The bytes of a message with a record: for each frame its position in the segment file, and its bytes as they are there. */
-export function encodeRecordMessage(record: StoredRecord): Uint8Array {
-  const frames: readonly StoredFrame[] = record.marks.length === 0 ? [record] : [...record.marks, record];
+/** The bytes of a message with a record. */
+export const encodeRecordMessage = (record: StoredRecord): Uint8Array =>
+  encodeFrames(record.marks.length === 0 ? [record] : [...record.marks, record]);
+
+/** The bytes of a message with frames: for each one its position in the segment file, and its bytes as they are there. */
+export function encodeFrames(frames: readonly StoredFrame[]): Uint8Array {
   let length = 0;
   for (const { bytes } of frames) length += POSITION_BYTES + bytes.length;
   const message = new Uint8Array(length);
@@ -74,13 +88,25 @@ export function decodeSegmentMessage(bytes: Uint8Array, where: string): SegmentM
   }
 }
 
+/** Whether a message that has no header of a segment has the end of one, and no record. @throws `WAL_CORRUPT` */
+export const isEndMessage = (bytes: Uint8Array, where: string): boolean =>
+  !isRecordFrame(framesIn(bytes, where).at(-1) as StoredFrame);
+
+/** Whether a frame is that of a record, and of no mark or hole. */
+const isRecordFrame = ({ bytes }: StoredFrame): boolean =>
+  ((bytes[FLAGS] as number) & (RecordFlag.mark | RecordFlag.hole)) === 0;
+
 /**
- * Reads a record, and verifies the checksum of each of its frames.
+ * Reads a record or the end of a segment, and verifies the checksum of each of its frames.
  *
  * @param header - of the segment that the record belongs to
  * @throws `WAL_CORRUPT`
  */
-export function decodeRecordMessage(bytes: Uint8Array, header: SegmentHeader, where: string): RecordMessage {
+export function decodeFramesMessage(
+  bytes: Uint8Array,
+  header: SegmentHeader,
+  where: string,
+): RecordMessage | EndMessage {
   const seed = segmentSeed(header.segmentId);
   const frames = framesIn(bytes, where);
   for (const { bytes: frame } of frames) {
@@ -88,11 +114,9 @@ export function decodeRecordMessage(bytes: Uint8Array, header: SegmentHeader, wh
     if (data === undefined || data.length !== frame.length - 8)
       throw damaged(where, 'checksum', 'a frame in it is damaged');
   }
-  const { bytes: frame } = frames.at(-1) as StoredFrame;
-  const record = new RecordHeader();
-  readRecordHeader(new DataView(frame.buffer, frame.byteOffset, frame.length), 0, record);
-  if ((record.flags & (RecordFlag.mark | RecordFlag.hole)) !== 0)
-    throw damaged(where, 'frame', 'its last frame is no record');
+  const last = frames.at(-1) as StoredFrame;
+  if (!isRecordFrame(last)) return { kind: 'end', frames };
+  const record = headerIn(last);
   return {
     kind: 'record',
     lsn: record.lsn,
@@ -100,6 +124,13 @@ export function decodeRecordMessage(bytes: Uint8Array, header: SegmentHeader, wh
     frames,
     isContinued: (record.flags & RecordFlag.batchContinues) !== 0,
   };
+}
+
+/** The header of the record, mark or hole in a frame. */
+export function headerIn({ bytes }: StoredFrame): RecordHeader {
+  const record = new RecordHeader();
+  readRecordHeader(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, record);
+  return record;
 }
 
 /** The frame of the record in a message, and its LSN; nothing is verified but lengths. @throws `WAL_CORRUPT` */

@@ -102,18 +102,22 @@ export class ReplicaFiles {
         await this.#checkSegment(message.header);
         await this.#files.begin(message.header);
         this.#position = { header: message.header, nextLsn: message.header.firstLsn };
-      } else await this.#addRecord(message);
+      } else await this.#addFrames(message);
       this.#message = { sequence, hash: () => hashOf(last) };
     });
   }
 
-  async #addRecord(message: Extract<LogMessage, { readonly kind: 'record' }>): Promise<void> {
-    const { lsn, frames, isContinued } = message;
+  async #addFrames(message: Exclude<LogMessage, { readonly kind: 'segment' }>): Promise<void> {
+    if (message.kind === 'record') await this.#checkRecord(message);
+    await this.#files.add(message, message.kind === 'record' && message.isContinued);
+    this.#position = { header: (this.#position as Position).header, nextLsn: message.nextLsn };
+  }
+
+  /** A record that is there has to be the one of the stream. */
+  async #checkRecord({ lsn, frames }: Extract<LogMessage, { readonly kind: 'record' }>): Promise<void> {
     const local = await this.#readLocal(lsn);
     if (local === undefined) this.#dropLocal();
     else if (Buffer.compare(local.bytes, frames.at(-1)?.bytes as Uint8Array) !== 0) throw this.#fenced(lsn);
-    await this.#files.add(frames, lsn, isContinued);
-    this.#position = { header: (this.#position as Position).header, nextLsn: lsn + 1 };
   }
 
   /** Hands everything to the operating system, where readers find it. @returns the last LSN of that */

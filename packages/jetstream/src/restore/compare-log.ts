@@ -67,6 +67,8 @@ async function compared(stream: LogStream, log: LocalRecords, differencesMax: nu
   let firstLocal = await log.first();
   const own = { firstLsn: 0, lastLsn: 0 };
   let differing: Lsn[] = [];
+  /** The records that are lost in holes of the stream. */
+  let lost: { readonly firstLsn: Lsn; readonly lastLsn: Lsn }[] = [];
   for await (const message of logMessages(stream.messages(Math.max(1, state.first_seq), last))) {
     stream.throwIfAborted();
     if (message.kind === 'segment') {
@@ -75,10 +77,14 @@ async function compared(stream: LogStream, log: LocalRecords, differencesMax: nu
       // Where the log was cut, what was compared from there on counts no more.
       own.lastLsn = firstLsn - 1;
       differing = differing.filter((lsn) => lsn < firstLsn);
+      lost = lost.filter((hole) => hole.firstLsn < firstLsn);
       continue;
     }
+    const before = own.lastLsn;
+    own.lastLsn = message.nextLsn - 1;
+    if (message.lost > 0) lost.push({ firstLsn: before + 1, lastLsn: before + message.lost });
+    if (message.kind === 'end') continue;
     const { lsn, frames } = message;
-    own.lastLsn = lsn;
     if (lsn < firstLocal) continue;
     let local: StoredRecord | undefined;
     try {
@@ -93,11 +99,15 @@ async function compared(stream: LogStream, log: LocalRecords, differencesMax: nu
     if (local === undefined || Buffer.compare(local.bytes, bytes) !== 0) differing.push(lsn);
   }
   const ends = { firstLsn: firstLocal, lastLsn: await log.last() };
+  const firstCommon = Math.max(own.firstLsn, firstLocal);
+  let records = Math.max(0, own.lastLsn - firstCommon + 1);
+  records -= differing.filter((lsn) => lsn >= firstCommon).length;
+  for (const { firstLsn, lastLsn } of lost) {
+    records -= Math.max(0, Math.min(lastLsn, own.lastLsn) - Math.max(firstLsn, firstCommon) + 1);
+  }
   return Object.freeze({
     agrees: differing.length === 0 && own.firstLsn > 0,
-    records:
-      Math.max(0, own.lastLsn - Math.max(own.firstLsn, firstLocal) + 1) -
-      differing.filter((lsn) => lsn >= firstLocal).length,
+    records,
     differing: Object.freeze(differing.slice(0, differencesMax)),
     differingRecords: differing.length,
     stream: Object.freeze(own),

@@ -18,7 +18,7 @@ export class LocalRecords {
 
   /** The first LSN of the log. @throws `WAL_NOT_FOUND` */
   async first(): Promise<Lsn> {
-    const tail = new LogTail(this.#io, this.#path, asStored({ from: 'first' }));
+    const tail = new LogTail(this.#io, this.#path, asStored({ from: 'first', onHole: 'skip' }));
     try {
       await tail.advance();
       return tail.nextLsn ?? 1;
@@ -56,7 +56,7 @@ export class LocalRecords {
   #begin(lsn: Lsn): void {
     this.close();
     this.#ahead = undefined;
-    this.#tail = new LogTail(this.#io, this.#path, asStored({ from: lsn }));
+    this.#tail = new LogTail(this.#io, this.#path, asStored({ from: lsn, onHole: 'skip' }));
   }
 
   async #next(): Promise<StoredRecord | undefined> {

@@ -26,6 +26,7 @@ export interface RestoreReport {
   /** The first LSN of the restored log, and the last one, which is before the first one in a log without records. */
   readonly firstLsn: Lsn;
   readonly lastLsn: Lsn;
+  /** How many records there are between them: those that are lost in holes of the log are not counted. */
   readonly records: number;
   readonly segments: number;
   /** The sequence of the last message that was read. */
@@ -77,7 +78,7 @@ export async function restoreLog(directory: string | URL, options: RestoreOption
             reason: 'empty',
           });
         }
-        return Object.freeze({ ...restored, records: restored.lastLsn - restored.firstLsn + 1, sequence });
+        return Object.freeze({ ...restored, sequence });
       } finally {
         await files.close();
         await stream.close();
@@ -109,8 +110,9 @@ async function readInto(files: SegmentFiles, stream: LogStream, asked: Asked): P
       isLeftOut = message.header.firstLsn > to;
       if (!isLeftOut) await files.begin(message.header);
     } else {
-      if (message.timestampMs > toTimeMs) return message.sequence;
-      if (!isLeftOut && message.lsn <= to) await files.add(message.frames, message.lsn, message.isContinued);
+      const { kind, nextLsn } = message;
+      if (kind === 'record' && message.timestampMs > toTimeMs) return message.sequence;
+      if (!isLeftOut && nextLsn <= to + 1) await files.add(message, kind === 'record' && message.isContinued);
     }
   }
   onProgress?.({ sequence: last, ofSequence: last });

@@ -23,10 +23,27 @@ interface OpenSegment {
   readonly file: FileHandle;
   /** Behind the last frame. */
   end: number;
-  records: number;
+  /** How many records are lost in its holes. */
+  lost: number;
   /** Where the batch begins that is not complete; `undefined` between batches. */
-  batch: { readonly end: number; readonly records: number; readonly nextLsn: Lsn } | undefined;
+  batch: { readonly end: number; readonly lost: number; readonly nextLsn: Lsn } | undefined;
   nextLsn: Lsn;
+}
+
+/** What is added to a segment. */
+interface Added {
+  readonly frames: readonly StoredFrame[];
+  /** How many records are lost in holes among the frames. */
+  readonly lost: number;
+  readonly nextLsn: Lsn;
+}
+
+/** What was written. */
+interface Written {
+  readonly firstLsn: Lsn;
+  readonly lastLsn: Lsn;
+  readonly records: number;
+  readonly segments: number;
 }
 
 /** Up to where a log is written. */
@@ -44,6 +61,8 @@ export class SegmentFiles {
   readonly #isReplica: boolean;
   #hasNewFile = false;
   readonly #headers: SegmentHeader[] = [];
+  /** Of each of these segments: how many records are lost in its holes. */
+  readonly #lost = new Map<number, number>();
   #open: OpenSegment | undefined;
   #gathered: Uint8Array[] = [];
   #gatheredAt = 0;
@@ -65,7 +84,7 @@ export class SegmentFiles {
     const header = headers.at(-1) as SegmentHeader;
     const path = this.#pathOf(header);
     const file = await onDisk('open', path, () => open(path, 'r+'));
-    this.#open = { header, file, end, records: 0, batch: undefined, nextLsn };
+    this.#open = { header, file, end, lost: 0, batch: undefined, nextLsn };
     this.#gatheredAt = end;
   }
 
@@ -92,7 +111,7 @@ export class SegmentFiles {
     );
     this.#hasNewFile = true;
     this.#headers.push(header);
-    this.#open = { header, file, end: header.blockBytes, records: 0, batch: undefined, nextLsn: header.firstLsn };
+    this.#open = { header, file, end: header.blockBytes, lost: 0, batch: undefined, nextLsn: header.firstLsn };
     this.#gatheredAt = 0;
     this.#gather(block);
   }
@@ -125,28 +144,35 @@ export class SegmentFiles {
     return undefined;
   }
 
-  /** Adds a record with the marks before it. */
-  async add(frames: readonly StoredFrame[], lsn: Lsn, isContinued: boolean): Promise<void> {
+  /**
+   * Adds a record with the marks and holes before it, or those at the end of a segment.
+   *
+   * @param isContinued - whether the batch of the record continues in the next one
+   */
+  async add({ frames, lost, nextLsn }: Added, isContinued: boolean): Promise<void> {
     const segment = this.#open as OpenSegment;
     if (isContinued) {
-      segment.batch ??= { end: segment.end, records: segment.records, nextLsn: segment.nextLsn };
+      segment.batch ??= { end: segment.end, lost: segment.lost, nextLsn: segment.nextLsn };
     } else segment.batch = undefined;
     for (const { position, bytes } of frames) {
+      // The end of a segment may have been published twice.
+      if (position < segment.end) continue;
       if (position > segment.end) this.#gather(new Uint8Array(position - segment.end));
       this.#gather(bytes);
       segment.end = position + bytes.length;
     }
-    segment.records++;
-    segment.nextLsn = lsn + 1;
+    segment.lost += lost;
+    segment.nextLsn = nextLsn;
     if (this.#gatheredBytes >= WRITE_BYTES) await this.#write(segment);
   }
 
   /**
    * Ends the last segment, without a batch that is not complete, and makes everything durable.
    *
-   * @returns the first and the last LSN; the last one is before the first one where there is no record
+   * @returns the first and the last LSN, the last one before the first one where there is no record; and how many there are, without those
+   * that are lost in holes
    */
-  async finish(): Promise<{ readonly firstLsn: Lsn; readonly lastLsn: Lsn; readonly segments: number }> {
+  async finish(): Promise<Written> {
     const last = this.#open;
     if (last?.batch !== undefined) {
       await this.#write(last);
@@ -154,13 +180,17 @@ export class SegmentFiles {
       await onDisk('truncate', this.#pathOf(header), () => file.truncate(batch.end));
       last.end = last.batch.end;
       last.nextLsn = last.batch.nextLsn;
+      last.lost = last.batch.lost;
     }
     await this.#endSegment();
     const [first] = this.#headers;
     if (first?.predecessor !== undefined) await this.#writeCheckpoint(first);
     await syncDirectory(this.#directory);
     const firstLsn = first?.firstLsn ?? 1;
-    return { firstLsn, lastLsn: (last?.nextLsn ?? firstLsn) - 1, segments: this.#headers.length };
+    const lastLsn = (last?.nextLsn ?? firstLsn) - 1;
+    let records = lastLsn - firstLsn + 1;
+    for (const { number } of this.#headers) records -= this.#lost.get(number) ?? 0;
+    return { firstLsn, lastLsn, records, segments: this.#headers.length };
   }
 
   /** Hands everything that was added to the operating system. */
@@ -197,7 +227,8 @@ export class SegmentFiles {
     const segment = this.#open;
     if (segment === undefined) return;
     await this.#write(segment);
-    const { file, header, end } = segment;
+    const { file, header, end, lost } = segment;
+    this.#lost.set(header.number, lost);
     await onDisk('truncate', this.#pathOf(header), async () => {
       await file.truncate(blockEnd(end, header.blockBytes));
       await file.sync();

@@ -1,17 +1,27 @@
-import { FRAME_HEADER_BYTES, type Lsn, RecordFlag, type SegmentHeader } from '@walstack/codec';
+import { isHole, type Lsn, type SegmentHeader } from '@walstack/codec';
 import { type StoredFrame, sameId } from '@walstack/mmap-reader/internal';
 import {
   damaged,
-  decodeRecordMessage,
+  decodeFramesMessage,
   decodeSegmentMessage,
+  type EndMessage,
+  headerIn,
   isSegmentMessage,
   type RecordMessage,
   type SegmentMessage,
 } from '../messages/message.js';
 import type { StreamMessage } from '../stream/stream-messages.js';
 
-/** A segment of a log, or a record of it, as a stream has it. */
-export type LogMessage = (SegmentMessage | RecordMessage) & Pick<StreamMessage, 'sequence' | 'last'>;
+/** A segment of a log, a record of it, or the end of a segment, as a stream has it. */
+export type LogMessage = (SegmentMessage | WithLost<RecordMessage | EndMessage>) &
+  Pick<StreamMessage, 'sequence' | 'last'>;
+
+/** What has frames, with the number of records that are lost in holes among them. */
+type WithLost<T> = T & {
+  readonly lost: number;
+  /** The LSN behind all of it. */
+  readonly nextLsn: Lsn;
+};
 
 /**
  * Reads the messages of a stream as those of one log, in order: every checksum is right, and every LSN follows the one before. The
@@ -36,12 +46,16 @@ export async function* logMessages(
     }
     // A stream whose first messages were removed begins with the first segment that it has whole.
     if (header === undefined || nextLsn === undefined) continue;
-    const record = decodeRecordMessage(bytes, header, where);
-    nextLsn = behindHoles(record.frames, nextLsn);
-    if (record.lsn !== nextLsn)
-      throw damaged(where, 'order', `it has LSN ${record.lsn} where ${nextLsn} has to follow`);
-    nextLsn++;
-    yield { ...record, sequence, last };
+    const message = decodeFramesMessage(bytes, header, where);
+    const before = nextLsn;
+    nextLsn = behindHoles(message.frames, nextLsn, where);
+    const lost = nextLsn - before;
+    if (message.kind === 'record') {
+      if (message.lsn !== nextLsn)
+        throw damaged(where, 'order', `it has LSN ${message.lsn} where ${nextLsn} has to follow`);
+      nextLsn++;
+    }
+    yield { ...message, lost, nextLsn, sequence, last };
   }
 }
 
@@ -55,13 +69,15 @@ function checkSegment(next: SegmentHeader, before: SegmentHeader | undefined, ne
     throw damaged(where, 'order', `its segment begins with LSN ${next.firstLsn}, not ${nextLsn}`);
 }
 
-/** The next LSN behind the holes among some frames. */
-function behindHoles(frames: readonly StoredFrame[], nextLsn: Lsn): Lsn {
+/** The next LSN behind the holes among some frames. What was published again counts once. */
+function behindHoles(frames: readonly StoredFrame[], nextLsn: Lsn, where: string): Lsn {
   let next = nextLsn;
-  for (const { bytes } of frames.slice(0, -1)) {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    const isHole = (view.getUint8(FRAME_HEADER_BYTES + 18) & RecordFlag.hole) !== 0;
-    if (isHole) next += view.getUint32(FRAME_HEADER_BYTES + 8, true);
+  for (const frame of frames) {
+    const header = headerIn(frame);
+    if (!isHole(header)) continue;
+    if (header.lsn > next)
+      throw damaged(where, 'order', `it has a hole at LSN ${header.lsn}, where ${next} has to follow`);
+    next = Math.max(next, header.lsn + header.type);
   }
   return next;
 }

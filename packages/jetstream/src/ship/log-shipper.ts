@@ -206,7 +206,7 @@ export class LogShipper {
   /** From now on the log keeps what is not replicated, also as long as no server can be reached. */
   async #hold(): Promise<void> {
     const { name } = this.#settings;
-    const follower = this.#source.follow('stored', { name, batch: 1, signal: this.#closing.signal });
+    const follower = this.#source.follow('stored', { name, batch: 1, onHole: 'skip', signal: this.#closing.signal });
     let outcome: { readonly error?: unknown } | undefined;
     const first = follower.next().then(
       () => {

@@ -137,7 +137,7 @@ export class ShipSession {
     published: PublishedRecords,
   ): Promise<void> {
     const { name } = this.#settings;
-    const follower = this.#source.follow(from, { name, batch: BATCH, signal: this.#ending.signal });
+    const follower = this.#source.follow(from, { name, batch: BATCH, onHole: 'skip', signal: this.#ending.signal });
     this.#follower = follower;
     for (;;) {
       let records: readonly StoredRecord[];

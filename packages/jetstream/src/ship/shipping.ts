@@ -1,7 +1,7 @@
 import { type Lsn, type SegmentHeader, WalError } from '@walstack/codec';
-import type { StoredRecord } from '@walstack/mmap-reader/internal';
-import { decodeSegmentMessage, encodeRecordMessage, encodeSegmentMessage } from '../messages/message.js';
-import { logIdText, recordId, segmentId } from '../messages/message-id.js';
+import type { SegmentEnd, StoredRecord } from '@walstack/mmap-reader/internal';
+import { decodeSegmentMessage, encodeFrames, encodeRecordMessage, encodeSegmentMessage } from '../messages/message.js';
+import { endId, logIdText, recordId, segmentId } from '../messages/message-id.js';
 import { split } from '../messages/parts.js';
 import { fenced } from '../options.js';
 import type { LogStream, StreamEnd } from '../stream/log-stream.js';
@@ -49,25 +49,41 @@ export class Shipping {
    */
   ship(record: StoredRecord): Promise<void> | undefined {
     if (!this.#isChecked && this.#isPublished(record)) return undefined;
-    if (record.segment !== this.#current) return this.#shipFirst(record);
+    if (record.segment !== this.#current || record.ends.length > 0) return this.#shipFirst(record);
     return this.#publish(record);
   }
 
-  /** Publishes the first record of a segment. */
+  /** Publishes the first record of a segment, and before it the ends of those before. */
   async #shipFirst(record: StoredRecord): Promise<void> {
+    for (const end of record.ends) await this.#shipEnd(end);
     await this.#enter(record.segment);
     await this.#publish(record);
+  }
+
+  /** Publishes the end of a segment, unless the stream has a later one. It may have this end already. */
+  async #shipEnd({ segment, frames }: SegmentEnd): Promise<void> {
+    if (this.#segment !== undefined && segment.number < this.#numberOf(this.#segment)) return;
+    await this.#enter(segment);
+    const bytes = encodeFrames(frames);
+    const id = endId(this.#logId, segment.number, this.#window.sequence);
+    if (bytes.length > this.#stream.contentBytesMax) await this.#publishParts(id, bytes, () => {});
+    else await this.#window.publish({ id, bytes, part: undefined }, () => {});
+  }
+
+  #numberOf(header: Uint8Array): number {
+    return decodeSegmentMessage(header, this.#stream.name).header.number;
   }
 
   #publish(record: StoredRecord): Promise<void> | undefined {
     const { segment, lsn } = record;
     const bytes = encodeRecordMessage(record);
     const id = recordId(this.#logId, segment.number, lsn);
-    if (bytes.length > this.#stream.contentBytesMax) return this.#publishParts(record, id, bytes);
-    return this.#window.publish({ id, bytes, part: undefined }, () => this.#stored(record, true));
+    const stored = (): void => this.#stored(record, true);
+    if (bytes.length > this.#stream.contentBytesMax) return this.#publishParts(id, bytes, stored);
+    return this.#window.publish({ id, bytes, part: undefined }, stored);
   }
 
-  async #publishParts(record: StoredRecord, id: string, whole: Uint8Array): Promise<void> {
+  async #publishParts(id: string, whole: Uint8Array, stored: () => void): Promise<void> {
     const parts = split(whole, this.#stream.contentBytesMax);
     const of = parts.length;
     // Parts that were left by a lost connection stay, and all are published again: their identities must be others.
@@ -75,10 +91,7 @@ export class Shipping {
     for (const [index, bytes] of parts.entries()) {
       const part = { number: index + 1, of };
       const partId = `${id}:${attempt}:${part.number}/${of}`;
-      await this.#window.publish(
-        { id: partId, bytes, part },
-        part.number < of ? () => {} : () => this.#stored(record, true),
-      );
+      await this.#window.publish({ id: partId, bytes, part }, part.number < of ? () => {} : stored);
     }
   }
 

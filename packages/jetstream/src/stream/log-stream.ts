@@ -16,7 +16,7 @@ import { connect } from '@nats-io/transport-node';
 import { type Lsn, SEGMENT_HEADER_BYTES, WalError } from '@walstack/codec';
 import type { StoredFrame } from '@walstack/mmap-reader/internal';
 import { aborted, onAbort, unlessAborted } from '@walstack/storage-io/internal';
-import { damaged, decodeSegmentMessage, isSegmentMessage, recordFrameIn } from '../messages/message.js';
+import { damaged, decodeSegmentMessage, isEndMessage, isSegmentMessage, recordFrameIn } from '../messages/message.js';
 import { logIdIn } from '../messages/message-id.js';
 import { HEADERS_BYTES, PART_HEADER, PartJoiner, type PartNumber, parsePart } from '../messages/parts.js';
 import type { StreamSettings } from '../options.js';
@@ -130,6 +130,7 @@ export class LogStream {
       }
       const whole = part === '' ? message.data : await this.#joined(joiner, parsePart(part, where), sequence);
       if (whole === undefined) continue;
+      if (isEndMessage(whole, where)) continue;
       const record = recordFrameIn(whole, where);
       const begun = segment === undefined ? undefined : decodeSegmentMessage(segment, where).header.firstLsn;
       const cutTo = begun !== undefined && begun <= record.lsn ? begun : undefined;
