@@ -361,6 +361,26 @@ describe('a replay', () => {
     await wal.close();
   });
 
+  test('sees soon that its reader takes long, when that begins in its midst', async () => {
+    let now = 0;
+    setTurnClock(() => now);
+    onTestFinished(() => setTurnClock());
+    let [read, long] = [0, 0];
+    let hadTurn = false;
+    const take = (): void => {
+      if (++read < 300) return;
+      if (read === 300) setImmediate(() => (hadTurn = true));
+      now += 3;
+      if (!hadTurn) long++;
+    };
+    await wal.replay().forEach(async () => take());
+    expect([read, long < 12]).toEqual([RECORDS, true]);
+    [read, long, hadTurn] = [0, 0, false];
+    for await (const _record of wal.replay()) take();
+    expect([read, long < 12]).toEqual([RECORDS, true]);
+    await wal.close();
+  });
+
   test('counts what it reads, from the middle on and with a filter', async () => {
     turnsByLooks(5);
     const seen = await wal.replayFrom(301, { types: [9], onProgress: told.note }).forEach(() => {});

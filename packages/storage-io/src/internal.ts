@@ -16,5 +16,14 @@ export { QUEUE_SPACE, requireWait, TURN, waitForProgress } from './routines/rout
 export { RoutineQueue } from './routines/routine-queue.js';
 export { closeFile, kindOf, makeDirectories, replaceFile } from './routines/small-files.js';
 export { afterStep } from './routines/steps-under-way.js';
-export { isTurnDue, nextTurn, Pace, setTurnClock, TURN_MS, turnNumber, turnTime } from './routines/turns.js';
+export {
+  isTurnDue,
+  nextTurn,
+  Pace,
+  setTurnClock,
+  TURN_MS,
+  turnNumber,
+  turnTime,
+  WAITING_STRIDE_MAX,
+} from './routines/turns.js';
 export { calledBetweenSteps, Interruptible, Interruption, type Watch, watched } from './routines/watched.js';

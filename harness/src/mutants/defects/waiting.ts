@@ -265,4 +265,12 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     find: '    if (this.#isEnding) return;\n',
     replace: '',
   },
+  {
+    name: 'clock-seldom-looked-at-in-loops-that-wait',
+    test: 'packages/segmented/test/long-calls.test.ts',
+    breaks: 'A loop that waits at each record sees soon that its body takes long.',
+    file: 'packages/storage-io/src/routines/turns.ts',
+    find: 'WAITING_STRIDE_MAX = 8;',
+    replace: 'WAITING_STRIDE_MAX = 128;',
+  },
 ];

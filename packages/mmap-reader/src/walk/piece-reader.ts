@@ -1,5 +1,5 @@
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
-import { nextTurn, Pace } from '@walstack/storage-io/internal';
+import { nextTurn, Pace, WAITING_STRIDE_MAX } from '@walstack/storage-io/internal';
 
 /** Reads piece by piece: `next()` returns items from memory, `advance()` reads further ones. */
 export interface PieceReader<T> {
@@ -43,7 +43,10 @@ export async function forEachItem<T>(
         passItems(reader, f, left, passed);
         count += passed.count;
         left -= passed.count;
-        if (passed.result !== undefined) await passed.result;
+        if (passed.result !== undefined) {
+          await passed.result;
+          left = Math.min(left, WAITING_STRIDE_MAX - 1);
+        }
         if (left > 0) continue;
         left = pace.look();
         if (left > 0) continue;
@@ -117,7 +120,7 @@ export async function* items<T>(
 ): AsyncGenerator<T, void, undefined> {
   const reader = await begin();
   const { watch } = reader;
-  const pace = new Pace();
+  const pace = new Pace(WAITING_STRIDE_MAX);
   let left = 1;
   try {
     while (await runAsync(reader.io, reader.advance())) {

@@ -19,7 +19,7 @@ import {
 } from '@walstack/mmap-reader/internal';
 import type { SegmentedWalConfig } from '@walstack/segmented';
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
-import { backendOf, nextTurn, Pace, releaseBackend, watched } from '@walstack/storage-io/internal';
+import { backendOf, nextTurn, Pace, releaseBackend, WAITING_STRIDE_MAX, watched } from '@walstack/storage-io/internal';
 import { checkCoreId, coreDirectory } from '../core/core-directory.js';
 import type { CoreEntry } from '../core/entries/entry.js';
 import { EntryDecoder } from '../core/entries/entry-reader.js';
@@ -220,7 +220,7 @@ export class PerCoreWalReader implements Iterable<CoreEntry>, AsyncIterable<Core
 
   /** The same entries, on any backend; the event loop gets its turn at least every 10 ms. */
   async *[Symbol.asyncIterator](): AsyncGenerator<CoreEntry, void, undefined> {
-    const pace = new Pace();
+    const pace = new Pace(WAITING_STRIDE_MAX);
     while (await this.advance()) {
       for (let entry = this.next(); entry !== undefined; entry = this.next()) {
         yield entry;

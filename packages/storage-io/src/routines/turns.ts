@@ -15,6 +15,9 @@ export const TURN_MS = 5;
 /** Looks at the clock are this far apart, in iterations of a loop, while they cost little. */
 const STRIDE_MAX = 128;
 
+/** The same in a loop that waits at each iteration, which costs more than a look: a caller may take long from any of them on. */
+export const WAITING_STRIDE_MAX = 8;
+
 /** Looks that are further apart than this are made more often: the work between them takes long. */
 const LOOK_MS = 0.5;
 
@@ -128,6 +131,12 @@ export class Pace {
   #stride = 1;
   #left = 1;
   #lookedAt = 0;
+  readonly #strideMax: number;
+
+  /** @param strideMax - how many iterations there are between two looks at most */
+  constructor(strideMax = STRIDE_MAX) {
+    this.#strideMax = strideMax;
+  }
 
   /** Whether a turn is due. To be called once for each record; a very hot loop counts down itself what {@link look} returns. */
   isDue(): boolean {
@@ -139,9 +148,9 @@ export class Pace {
 
   /** Looks at the clock. @returns after how many records to look again; 0 when a turn is due */
   look(): number {
-    if (held > 0) return STRIDE_MAX;
+    if (held > 0) return this.#strideMax;
     const now = clock();
-    this.#stride = now - this.#lookedAt > LOOK_MS ? 1 : Math.min(2 * this.#stride, STRIDE_MAX);
+    this.#stride = now - this.#lookedAt > LOOK_MS ? 1 : Math.min(2 * this.#stride, this.#strideMax);
     this.#lookedAt = now;
     return isDueAt(now) ? 0 : this.#stride;
   }

@@ -1,7 +1,7 @@
 import { type Lsn, WalError } from '@walstack/codec';
 import { checkInteger, outOfRange } from '@walstack/codec/internal';
 import type { ResumePoint, SkippedRecords } from '@walstack/mmap-reader';
-import { nextTurn, Pace } from '@walstack/storage-io/internal';
+import { nextTurn, Pace, WAITING_STRIDE_MAX } from '@walstack/storage-io/internal';
 import type { WalEvent } from '../encoding.js';
 import type { FollowSettings } from './follow-options.js';
 import { type Followed, Reading } from './reading.js';
@@ -85,7 +85,7 @@ class Follower<T, Item> implements WalFollower<Item> {
   /** The result of the last call that had to wait. */
   #underWay: Promise<unknown> | undefined;
   #isOver = false;
-  readonly #pace = new Pace();
+  readonly #pace = new Pace(WAITING_STRIDE_MAX);
 
   constructor(open: () => Followed<T>, settings: FollowSettings, take: (reading: Reading<T>) => Item | undefined) {
     this.#open = open;
