@@ -18,9 +18,12 @@ export const COSTS_DEFECTS: readonly Defect[] = [
     name: 'waiters-sorted-each-time',
     test: COST_PER_CALL_TEST,
     breaks: 'In whatever order calls wait for durability, none searches through all others.',
-    file: `${WAL}/commit/waiters.ts`,
-    find: '    else push(this.#early, waiter);\n',
-    replace: '    else this.#early.splice(this.#early.filter((each) => isBefore(each, waiter)).length, 0, waiter);\n',
+    file: `${WAL}/commit/binary-heap.ts`,
+    find: '    let at = items.push(item) - 1;\n',
+    replace: `    items.splice(items.filter((each) => this.#isBefore(each, item)).length, 0, item);
+    if (items.length > 0) return;
+    let at = 0;
+`,
   },
   {
     name: 'listener-for-each-call',

@@ -154,8 +154,8 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     breaks:
       'The failure of a submitted sync is not reported before a call has thrown it: closing the log rejects with it.',
     file: `${SEGMENTED}/write/calls/sync-calls.ts`,
-    find: "if ('error' in ended) this.#submitFailure = ended.error;",
-    replace: "if ('error' in ended) this.#submitFailure = this.#calls.reported(ended.error);",
+    find: 'this.#submitFailure = ended.error;',
+    replace: 'this.#submitFailure = this.#calls.reported(ended.error);',
   },
   {
     name: 'closed-as-if-durable',

@@ -77,7 +77,7 @@ export const TURNS_DEFECTS: readonly Defect[] = [
     test: TURNS_TEST,
     breaks: 'The clock is looked at for every 128th record of short work, and not for each.',
     file: `${STORAGE_IO}/routines/turns.ts`,
-    find: 'Math.min(2 * this.#stride, STRIDE_MAX)',
+    find: 'Math.min(2 * this.#stride, this.#strideMax)',
     replace: '1',
   },
   {
