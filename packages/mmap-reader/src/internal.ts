@@ -39,7 +39,7 @@ export { checksumOf } from './frames/checksum.js';
 export type { FrameScanner } from './frames/frame-scanner.js';
 export { FrameSummary } from './frames/frame-summary.js';
 export type { Frames } from './frames/frames.js';
-export { checkOnHole, type Hole, holeUpTo, type OnHole } from './frames/holes.js';
+export { checkOnHole, type Hole, holeUpTo, nextLsnBehind, type OnHole } from './frames/holes.js';
 export { openSealed, openStreamed, type ScanRange, StreamedScanner } from './frames/open-scanner.js';
 export { scanTail, type TailScan } from './frames/scan-tail.js';
 export { checkDecoding, checkMaxPayloadBytes, type DecodingSettings, PAYLOAD_BYTES_MAX } from './records/decoding.js';

@@ -4,6 +4,7 @@ import type { StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { numbersFrom } from '../../../harness/test-kit/numbers.js';
+import { SIMULATED_KINDS } from '../../../harness/test-kit/simulated-kinds.js';
 import { KnownEntries } from './support/known-entries.js';
 import { open, openStandalone } from './support/logs.js';
 
@@ -12,12 +13,6 @@ import { open, openStandalone } from './support/logs.js';
  * that is full or fails at times, then closed, killed, or cut off from power. What was acknowledged is there, what was dropped stays dropped,
  * and no epoch begins twice.
  */
-
-const KINDS: readonly (readonly [string, SimulatedIoOptions])[] = [
-  ['blocks', {}],
-  ['takes its time', { completesInline: false }],
-  ['is a ring', { completesInline: false, overlappedWrites: true, durableWrites: true, directAlignment: 512 }],
-];
 
 const SEEDS = Array.from({ length: process.env['WALSTACK_LONG'] === undefined ? 20 : 1000 }, (_, index) => index + 1);
 const LIVES = 7;
@@ -181,7 +176,7 @@ class Lives {
   }
 }
 
-describe.each(KINDS)('on a disk that %s', (_, kind) => {
+describe.each(SIMULATED_KINDS)('on a disk that %s', (_, kind) => {
   test('lives are as a model of them says', async () => {
     const tally = { opened: 0, refused: 0 };
     for (const seed of SEEDS) {

@@ -14,7 +14,7 @@ export { callListener } from './errors/uncaught.js';
 export { isHeld } from './lock/lock-holder-alive.js';
 export { QUEUE_SPACE, requireWait, TURN, waitForProgress } from './routines/routine.js';
 export { RoutineQueue } from './routines/routine-queue.js';
-export { closeFile, kindOf, makeDirectories, replaceFile } from './routines/small-files.js';
+export { closeFile, kindOf, makeDirectories, replaceFile, syncAncestors } from './routines/small-files.js';
 export { afterStep } from './routines/steps-under-way.js';
 export {
   isTurnDue,

@@ -1,21 +1,16 @@
-import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
+import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
 import { ManualTime } from '../../../harness/test-kit/manual-time.js';
 import { numbersFrom } from '../../../harness/test-kit/numbers.js';
+import { SIMULATED_KINDS } from '../../../harness/test-kit/simulated-kinds.js';
 import { watch } from './support/outcomes.js';
 
 /**
  * Random concurrent calls of everything that waits, on a disk that is full at times: each is answered, and the answers hold after a power
  * cut. So does what a shutdown says, beside commits that wait and a close.
  */
-
-const KINDS: readonly (readonly [string, SimulatedIoOptions])[] = [
-  ['blocks', {}],
-  ['takes its time', { completesInline: false }],
-  ['is a ring', { completesInline: false, overlappedWrites: true, durableWrites: true, directAlignment: 512 }],
-];
 
 const SEEDS = Array.from({ length: process.env['WALSTACK_LONG'] === undefined ? 40 : 500 }, (_, index) => index + 1);
 const CALLS = 100;
@@ -175,7 +170,7 @@ async function answered(answers: readonly Promise<unknown>[], time: ManualTime):
   await all;
 }
 
-describe.each(KINDS)('on a backend that %s', (_name, kind) => {
+describe.each(SIMULATED_KINDS)('on a backend that %s', (_name, kind) => {
   test.each(SEEDS)('with seed %i', async (seed) => {
     const number = numbersFrom(seed);
     const disk = new SimulatedDisk({ seed });

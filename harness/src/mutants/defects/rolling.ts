@@ -79,8 +79,8 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     name: 'parents-not-synced',
     scenario: 'directories-made-durable',
     breaks: 'A directory that is created has its parent synced.',
-    file: `${SEGMENTED}/segments/log-directory.ts`,
-    find: '    yield* ioSteps.syncDirectory(io, parent);\n  } catch (error) {',
+    file: 'packages/storage-io/src/routines/small-files.ts',
+    find: '    yield* syncDirectory(io, parent);\n  } catch (error) {',
     replace: '    yield* [];\n  } catch (error) {',
   },
   {

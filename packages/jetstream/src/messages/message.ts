@@ -2,7 +2,8 @@ import {
   decodeFrame,
   decodeSegmentHeader,
   encodeSegmentHeader,
-  FRAME_HEADER_BYTES,
+  isHole,
+  isMark,
   type Lsn,
   RecordFlag,
   RecordHeader,
@@ -17,9 +18,6 @@ import type { StoredFrame, StoredRecord } from '@walstack/mmap-reader/internal';
 
 /** Bytes before each frame of a message: its position in the segment file. */
 const POSITION_BYTES = 8;
-
-/** Offset of the flags in a frame. */
-const FLAGS = FRAME_HEADER_BYTES + 18;
 
 /** The beginning of a segment, in a stream: its header. */
 export interface SegmentMessage {
@@ -88,14 +86,6 @@ export function decodeSegmentMessage(bytes: Uint8Array, where: string): SegmentM
   }
 }
 
-/** Whether a message that has no header of a segment has the end of one, and no record. @throws `WAL_CORRUPT` */
-export const isEndMessage = (bytes: Uint8Array, where: string): boolean =>
-  !isRecordFrame(framesIn(bytes, where).at(-1) as StoredFrame);
-
-/** Whether a frame is that of a record, and of no mark or hole. */
-const isRecordFrame = ({ bytes }: StoredFrame): boolean =>
-  ((bytes[FLAGS] as number) & (RecordFlag.mark | RecordFlag.hole)) === 0;
-
 /**
  * Reads a record or the end of a segment, and verifies the checksum of each of its frames.
  *
@@ -114,9 +104,8 @@ export function decodeFramesMessage(
     if (data === undefined || data.length !== frame.length - 8)
       throw damaged(where, 'checksum', 'a frame in it is damaged');
   }
-  const last = frames.at(-1) as StoredFrame;
-  if (!isRecordFrame(last)) return { kind: 'end', frames };
-  const record = headerIn(last);
+  const record = headerIn(frames.at(-1) as StoredFrame);
+  if (isMark(record) || isHole(record)) return { kind: 'end', frames };
   return {
     kind: 'record',
     lsn: record.lsn,
@@ -133,10 +122,18 @@ export function headerIn({ bytes }: StoredFrame): RecordHeader {
   return record;
 }
 
-/** The frame of the record in a message, and its LSN; nothing is verified but lengths. @throws `WAL_CORRUPT` */
-export function recordFrameIn(bytes: Uint8Array, where: string): { readonly lsn: Lsn; readonly frame: StoredFrame } {
+/**
+ * The frame of the record in a message, and its LSN; `undefined` where that has the end of a segment. Nothing is verified but lengths.
+ *
+ * @throws `WAL_CORRUPT`
+ */
+export function recordFrameIn(
+  bytes: Uint8Array,
+  where: string,
+): { readonly lsn: Lsn; readonly frame: StoredFrame } | undefined {
   const frame = framesIn(bytes, where).at(-1) as StoredFrame;
-  return { lsn: getUint64(new DataView(frame.bytes.buffer, frame.bytes.byteOffset), 8), frame };
+  const record = headerIn(frame);
+  return isMark(record) || isHole(record) ? undefined : { lsn: record.lsn, frame };
 }
 
 function framesIn(bytes: Uint8Array, where: string): StoredFrame[] {

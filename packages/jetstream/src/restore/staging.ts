@@ -1,9 +1,9 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { FileName, WalError } from '@walstack/codec';
-import { createSyncFsStorageIo } from '@walstack/storage-io';
-import { DIRECTORY_MODE_DEFAULT, FILE_MODE_DEFAULT } from '@walstack/storage-io/internal';
-import { isFree, onDisk, syncDirectory } from './segment-files.js';
+import { openStorageIo, runAsync, type StorageIo } from '@walstack/storage-io';
+import { DIRECTORY_MODE_DEFAULT, FILE_MODE_DEFAULT, syncAncestors } from '@walstack/storage-io/internal';
+import { isFree, onDisk } from './segment-files.js';
 
 /**
  * Makes a directory as a whole: beside it, in `<path>.restoring`, until everything in it is durable. What is there from a call that was
@@ -15,9 +15,18 @@ import { isFree, onDisk, syncDirectory } from './segment-files.js';
  */
 export async function makeWhole<T>(path: string, make: (staged: string) => Promise<T>): Promise<T> {
   await refuseUnlessFree(path);
+  const io = openStorageIo('auto', { needs: 'async' });
+  try {
+    return await makeLocked(io, path, make);
+  } finally {
+    await io.dispose();
+  }
+}
+
+async function makeLocked<T>(io: StorageIo, path: string, make: (staged: string) => Promise<T>): Promise<T> {
   const staged = `${path}.restoring`;
   await onDisk('mkdir', staged, () => mkdir(staged, { recursive: true, mode: DIRECTORY_MODE_DEFAULT }));
-  const unlock = createSyncFsStorageIo().lock(join(staged, FileName.lock), FILE_MODE_DEFAULT);
+  const unlock = io.lock(join(staged, FileName.lock), FILE_MODE_DEFAULT);
   let isMade = false;
   try {
     // Again, now that nothing else makes it.
@@ -29,7 +38,7 @@ export async function makeWhole<T>(path: string, make: (staged: string) => Promi
       throw error;
     });
     isMade = true;
-    await onDisk('sync', path, () => syncAncestors(path));
+    await runAsync(io, syncAncestors(io, path));
     return made;
   } finally {
     // Behind the rename the name may be that of another call.
@@ -47,16 +56,5 @@ async function refuseUnlessFree(path: string): Promise<void> {
 async function removeAllBut(kept: string, directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     if (name !== kept) await rm(join(directory, name), { recursive: true, force: true });
-  }
-}
-
-/** Makes the names of all directories above a path durable: a call that was killed may have created any of them. */
-async function syncAncestors(path: string): Promise<void> {
-  for (let each = dirname(path); ; each = dirname(each)) {
-    // One that this process may not open was not created by it.
-    await syncDirectory(each).catch((error: unknown) => {
-      if (!WalError.is(error) || (error.systemCode !== 'EACCES' && error.systemCode !== 'EPERM')) throw error;
-    });
-    if (each === dirname(each)) return;
   }
 }

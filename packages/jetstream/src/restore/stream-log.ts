@@ -1,5 +1,5 @@
 import { isHole, type Lsn, type SegmentHeader } from '@walstack/codec';
-import { type StoredFrame, sameId } from '@walstack/mmap-reader/internal';
+import { nextLsnBehind, type StoredFrame, sameId } from '@walstack/mmap-reader/internal';
 import {
   damaged,
   decodeFramesMessage,
@@ -48,7 +48,7 @@ export async function* logMessages(
     if (header === undefined || nextLsn === undefined) continue;
     const message = decodeFramesMessage(bytes, header, where);
     const before = nextLsn;
-    nextLsn = behindHoles(message.frames, nextLsn, where);
+    nextLsn = behindHoles(message.kind === 'record' ? message.frames.slice(0, -1) : message.frames, nextLsn, where);
     const lost = nextLsn - before;
     if (message.kind === 'record') {
       if (message.lsn !== nextLsn)
@@ -69,15 +69,15 @@ function checkSegment(next: SegmentHeader, before: SegmentHeader | undefined, ne
     throw damaged(where, 'order', `its segment begins with LSN ${next.firstLsn}, not ${nextLsn}`);
 }
 
-/** The next LSN behind the holes among some frames. What was published again counts once. */
-function behindHoles(frames: readonly StoredFrame[], nextLsn: Lsn, where: string): Lsn {
+/** The next LSN behind the holes among marks. What was published again counts once. */
+function behindHoles(marks: readonly StoredFrame[], nextLsn: Lsn, where: string): Lsn {
   let next = nextLsn;
-  for (const frame of frames) {
+  for (const frame of marks) {
     const header = headerIn(frame);
     if (!isHole(header)) continue;
     if (header.lsn > next)
       throw damaged(where, 'order', `it has a hole at LSN ${header.lsn}, where ${next} has to follow`);
-    next = Math.max(next, header.lsn + header.type);
+    next = Math.max(next, nextLsnBehind(header));
   }
   return next;
 }

@@ -16,7 +16,7 @@ import { connect } from '@nats-io/transport-node';
 import { type Lsn, SEGMENT_HEADER_BYTES, WalError } from '@walstack/codec';
 import type { StoredFrame } from '@walstack/mmap-reader/internal';
 import { aborted, onAbort, unlessAborted } from '@walstack/storage-io/internal';
-import { damaged, decodeSegmentMessage, isEndMessage, isSegmentMessage, recordFrameIn } from '../messages/message.js';
+import { damaged, decodeSegmentMessage, isSegmentMessage, recordFrameIn } from '../messages/message.js';
 import { logIdIn } from '../messages/message-id.js';
 import { HEADERS_BYTES, PART_HEADER, PartJoiner, type PartNumber, parsePart } from '../messages/parts.js';
 import type { StreamSettings } from '../options.js';
@@ -84,7 +84,7 @@ export class LogStream {
       return opened;
     } catch (error) {
       stopListening();
-      await connection.close().catch(() => {});
+      await closeQuietly(connection);
       throw streamError(error, stream, 'opening');
     }
   }
@@ -130,8 +130,8 @@ export class LogStream {
       }
       const whole = part === '' ? message.data : await this.#joined(joiner, parsePart(part, where), sequence);
       if (whole === undefined) continue;
-      if (isEndMessage(whole, where)) continue;
       const record = recordFrameIn(whole, where);
+      if (record === undefined) continue;
       const begun = segment === undefined ? undefined : decodeSegmentMessage(segment, where).header.firstLsn;
       const cutTo = begun !== undefined && begun <= record.lsn ? begun : undefined;
       return { sequence: state.last_seq, logId, record, segment, cutTo };
@@ -166,7 +166,7 @@ export class LogStream {
       throw streamError(error, subject, 'listing');
     } finally {
       stopListening();
-      await connection.close().catch(() => {});
+      await closeQuietly(connection);
     }
   }
 
@@ -226,7 +226,7 @@ export class LogStream {
   /** Closes the connection. */
   async close(): Promise<void> {
     this.#stopListening();
-    await this.#connection.close().catch(() => {});
+    await closeQuietly(this.#connection);
   }
 
   #where(sequence: number): string {
@@ -279,8 +279,7 @@ export class LogStream {
 async function connected(settings: StreamSettings): Promise<NatsConnection> {
   const { stream, signal } = settings;
   try {
-    const late = (connection: NatsConnection): void => void connection.close().catch(() => {});
-    return await unlessAborted(connecting(settings), signal, (ended) => abortedAt(stream, ended), late);
+    return await unlessAborted(connecting(settings), signal, (ended) => abortedAt(stream, ended), closeQuietly);
   } catch (error) {
     throw streamError(error, stream, 'connecting to the servers');
   }
@@ -292,10 +291,13 @@ async function connecting({ connection, stream, timeoutMs }: StreamSettings): Pr
   return await connect({ timeout: timeoutMs, noAsyncTraces: true, ...connection, reconnect: false });
 }
 
+/** Closes a connection; one that cannot be closed is lost already. */
+const closeQuietly = (connection: NatsConnection): Promise<void> => connection.close().catch(() => {});
+
 /** Closes a connection when a signal is aborted. @returns a function that ends the listening */
 function closingWith(connection: NatsConnection, signal: AbortSignal | undefined): () => void {
   if (signal === undefined) return () => {};
-  const close = (): void => void connection.close().catch(() => {});
+  const close = (): void => void closeQuietly(connection);
   if (!signal.aborted) return onAbort(signal, close);
   close();
   return () => {};

@@ -3,13 +3,12 @@ import { type Checkpoint, encodeCheckpoint, FileName, WalError } from '@walstack
 import { stagedName } from '@walstack/codec/internal';
 import { readCheckpoint, type Segment, sameId } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
-import { aborted, makeDirectories, onAbort, replaceFile } from '@walstack/storage-io/internal';
+import { aborted, makeDirectories, onAbort, replaceFile, syncAncestors } from '@walstack/storage-io/internal';
 import type { CallQueues } from '../call-queues.js';
 import { type Environment, newId } from '../environment.js';
 import type { Settings } from '../options.js';
 import { sameCheckpoint } from '../retention/checkpoint-store.js';
 import type { Truncation } from '../retention/truncation.js';
-import { syncAncestors } from '../segments/log-directory.js';
 import { removeNames } from '../segments/segment-file.js';
 import type { SegmentWriter } from '../write/segment-writer.js';
 import { type BackupList, hexOf, isSameSegment, type ListedSegment, listed, listedName } from './backup-list.js';

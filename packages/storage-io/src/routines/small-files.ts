@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { WalError } from '@walstack/codec';
 import type { IoFile, StorageIo } from '../storage-io.js';
-import { datasync, remove, write } from './io-operations.js';
+import { datasync, remove, syncDirectory, write } from './io-operations.js';
 import type { IoRoutine } from './routine.js';
 
 /** What is at `path`; `undefined` when nothing is. */
@@ -14,7 +14,7 @@ export function kindOf(io: StorageIo, path: string): 'file' | 'directory' | 'oth
   }
 }
 
-/** Makes a directory and its missing parents, with these permissions. None of their names is durable on return. */
+/** Makes a directory and its missing parents, with these permissions. None of their names is durable on return: {@link syncAncestors}. */
 export function makeDirectories(io: StorageIo, path: string, mode: number): void {
   if (kindOf(io, path) !== undefined) return;
   const parent = dirname(path);
@@ -25,6 +25,21 @@ export function makeDirectories(io: StorageIo, path: string, mode: number): void
     // Another thread or process may have made it meanwhile.
     if (!WalError.is(error) || error.systemCode !== 'EEXIST') throw error;
   }
+}
+
+/**
+ * Makes the name of a directory durable, and those of all directories above it: one of them may have been created by a
+ * process that died before it synced. A directory that this process may not open was not created by it, and is skipped.
+ */
+export function* syncAncestors(io: StorageIo, path: string): IoRoutine<void> {
+  const parent = dirname(path);
+  if (parent === path) return;
+  try {
+    yield* syncDirectory(io, parent);
+  } catch (error) {
+    if (!WalError.is(error) || (error.systemCode !== 'EACCES' && error.systemCode !== 'EPERM')) throw error;
+  }
+  yield* syncAncestors(io, parent);
 }
 
 /**
