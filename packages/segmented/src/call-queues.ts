@@ -32,12 +32,13 @@ export class CallQueues {
   }
 
   /**
-   * Whether a call that writes has thrown or rejected with the failure of the log, or with why records wait for room: if they
-   * still do when it is closed, that is its failure.
+   * The failure of the log, or why records wait for room, if a call that writes has thrown or rejected with it: if they still wait
+   * when it is closed, that is its failure. A failure behind that is another one.
    */
-  get failureIsReported(): boolean {
-    const { noSpace } = this.#writer;
-    return this.#failureIsReported || (noSpace !== undefined && noSpace === this.#reportedNoSpace);
+  get reportedReason(): WalError | undefined {
+    const { failure, noSpace } = this.#writer;
+    if (this.#failureIsReported) return failure;
+    return noSpace === this.#reportedNoSpace ? noSpace : undefined;
   }
 
   /** Runs a routine in the write queue whose rejection with the failure does not count as its report: of calls that read. */

@@ -31,8 +31,8 @@ export interface ClosedParts {
 export class Closing {
   readonly #parts: ClosedParts;
   #closing: Promise<void> | undefined;
-  /** Whether a call had reported the failure of the log when it was closed: if none had, closing it does. */
-  #failureWasReported = false;
+  /** What a call had reported of the log when it was closed: another failure is reported by closing it. */
+  #reported: WalError | undefined;
 
   constructor(parts: ClosedParts) {
     this.#parts = parts;
@@ -78,7 +78,7 @@ export class Closing {
   #begin(): void {
     const { calls, idleMarker, reads } = this.#parts;
     calls.state = 'closing';
-    this.#failureWasReported = calls.failureIsReported;
+    this.#reported = calls.reportedReason;
     idleMarker.stop();
     reads.end();
   }
@@ -95,7 +95,7 @@ export class Closing {
     try {
       if (writer.failure !== undefined || calls.isReadonly) {
         yield* writer.releaseFiles();
-        if (!this.#failureWasReported) this.#throwIfOwed(discard);
+        if (writer.failure !== this.#reported) this.#throwIfOwed(discard);
         return;
       }
       yield* this.#closeWriter(discard);
@@ -113,7 +113,7 @@ export class Closing {
       yield* writer.close(MarkType.closed, discard);
     } catch (error) {
       // A call has reported that its records wait for room, and there is still none.
-      if (noSpace === undefined || error !== noSpace || !this.#failureWasReported) throw error;
+      if (noSpace === undefined || error !== noSpace || this.#reported !== noSpace) throw error;
     }
   }
 

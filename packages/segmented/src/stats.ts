@@ -46,7 +46,7 @@ export function statsOf(writer: SegmentWriter, io: StorageIo, named: Followers):
   const { counters, pendingBytes, directIo, chain, allocator } = writer;
   const preparation = Object.freeze(allocator.preparation);
   const reserve = Object.freeze(writer.reserve.current);
-  const waitsForSpace = writer.noSpace !== undefined;
+  const waitsForSpace = writer.recordsWait;
   const state = { pendingBytes, directIo, segments: chain.length, preparation, reserve, waitsForSpace };
   return Object.freeze({ ...counters, ...state, backend: io.name, followers: named.stats() });
 }

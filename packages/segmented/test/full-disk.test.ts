@@ -2,6 +2,7 @@ import { KeyRing } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { turns } from '../../../harness/test-kit/event-loop.js';
 import { TestEnvironment } from './support/environments.js';
 
 /** Opens the log in a new process; the one that had it open before was killed. */
@@ -114,6 +115,86 @@ describe('on a full disk', () => {
     expect([writes > 1, wal.durableLsn]).toEqual([true, 2]);
     await wal.close();
   });
+
+  test.each([
+    ['blocking', {}],
+    ['side by side', { completesInline: false, overlappedWrites: true, durableWrites: true }],
+  ] as const)(
+    'a mark without room refuses no record, and one that waits behind it refuses the next: %s',
+    async (_kind, kind) => {
+      const disk = new SimulatedDisk();
+      let mark = (): void => {};
+      const wal = await SegmentedWal.open({
+        directory: '/log',
+        io: disk.createStorageIo(kind),
+        blockBytes: 512,
+        preallocate: 'none',
+        reserveBytes: 0,
+        setTimer: (callback) => {
+          mark = callback;
+          return () => {};
+        },
+      });
+      wal.append('a');
+      await wal.sync();
+      let refused = 0;
+      // The backend reserves no blocks: the write of the mark itself finds no room.
+      disk.failWhen(({ kind: operation }) => (/write/.test(operation) && ++refused > 0 ? 'ENOSPC' : undefined));
+      mark();
+      await wal.flush().catch(() => {});
+      expect(refused).toBeGreaterThan(0);
+      expect([wal.durableLsn, wal.stats().waitsForSpace]).toEqual([1, false]);
+      expect([wal.append('b'), wal.append('c')]).toEqual([2, 3]);
+      await expect(wal.sync()).rejects.toMatchObject({ code: 'WAL_NO_SPACE' });
+      expect(wal.stats().waitsForSpace).toBe(true);
+      expect(() => wal.append('d')).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
+      disk.failWhen(() => undefined);
+      await wal.sync();
+      expect([wal.append('d'), wal.stats().waitsForSpace]).toEqual([4, false]);
+      await wal.sync();
+      expect([wal.durableLsn, wal.failure]).toEqual([4, undefined]);
+      await wal.close();
+      disk.kill();
+      expect(lsns(open(disk, 9))).toEqual([1, 2, 3, 4]);
+    },
+  );
+
+  test.each([false, true])(
+    'closing rejects with a failure that follows records without room (discard: %s)',
+    async (discard) => {
+      const disk = new SimulatedDisk();
+      const io = disk.createStorageIo({ completesInline: false, overlappedWrites: true, durableWrites: true });
+      const sizes = {
+        blockBytes: 512,
+        segmentBytes: 1024,
+        preallocate: 'none',
+        reserveBytes: 0,
+        markAfterMs: 0,
+      } as const;
+      const wal = await SegmentedWal.open({ directory: '/log', io, ...sizes });
+      wal.append('a'.repeat(400));
+      await wal.sync();
+      let writes = 0;
+      // The group behind a roll, whose header has room, finds none, and then the name of its segment does not: that is final.
+      disk.failWhen(({ kind, path }) => {
+        const isHeader = kind === 'durable-write' && path.endsWith('next.seg') && ++writes === 1;
+        return kind === 'rename' || (kind === 'durable-write' && !isHeader) ? 'ENOSPC' : undefined;
+      });
+      wal.append('b'.repeat(400));
+      const reported: unknown[] = [];
+      const report = (error: unknown): void => {
+        reported.push(error);
+      };
+      const synced = wal.sync().catch(report);
+      for (let turn = 0; turn < 200 && !wal.stats().waitsForSpace; turn++) await turns(1);
+      expect([wal.stats().waitsForSpace, wal.failure]).toEqual([true, undefined]);
+      expect(() => wal.append('c')).toThrow(expect.objectContaining({ code: 'WAL_NO_SPACE' }));
+      await wal.close({ discard }).catch(report);
+      await synced;
+      expect(wal.failure).toBeDefined();
+      expect(reported).toContain(wal.failure);
+    },
+  );
 
   test('appends that are refused try again one at a time', async () => {
     const disk = killed();

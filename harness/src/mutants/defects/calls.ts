@@ -46,6 +46,31 @@ export const CALLS_DEFECTS: readonly Defect[] = [
     replace: "if ('error' in ended)",
   },
   {
+    name: 'failure-taken-for-reported-with-the-full-disk',
+    test: 'packages/segmented/test/full-disk.test.ts',
+    breaks:
+      'A failure that a log has met while its records waited for room is reported when it is closed, if no call has reported it.',
+    file: `${SEGMENTED}/closing.ts`,
+    find: 'if (writer.failure !== this.#reported) this',
+    replace: 'if (this.#reported === undefined) this',
+  },
+  {
+    name: 'mark-without-room-refuses-records',
+    test: 'packages/segmented/test/full-disk.test.ts',
+    breaks: 'A log of which everything is durable accepts records where only its idle mark has found no room.',
+    file: `${SEGMENTED}/write/durable-group-writer.ts`,
+    find: 'this.#stallFor(error, this.#hasRecords([write.extent]), write.item);',
+    replace: 'this.#stallFor(error, true, write.item);',
+  },
+  {
+    name: 'records-behind-a-mark-without-room-not-counted',
+    test: 'packages/segmented/test/full-disk.test.ts',
+    breaks: 'Records that wait behind a mark that finds no room refuse further ones.',
+    file: `${SEGMENTED}/write/durable-group-writer.ts`,
+    find: 'throw this.#stallFor(error, !this.#watermarks.isEverythingDurable);',
+    replace: 'throw this.#stallFor(error, false);',
+  },
+  {
     name: 'clock-of-retention-behind-the-change',
     test: 'packages/segmented/test/throwing-clock.test.ts',
     breaks: 'A clock that throws ends a checkpoint with retention by age before it is stored.',

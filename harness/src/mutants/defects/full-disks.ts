@@ -31,17 +31,17 @@ export const FULL_DISKS_DEFECTS: readonly Defect[] = [
     scenario: GOES_ON,
     breaks: 'No result behind a write that found no room is applied.',
     file: `${SEGMENTED}/write/durable-group-writer.ts`,
-    find: '    this.#stallFor(error, write.item);\n',
-    replace: '    this.#stall.begin(error);\n    this.#pipeline.end(write.item, { value: undefined });\n',
+    find: '    this.#stallFor(error, this.#hasRecords([write.extent]), write.item);\n',
+    replace: '    this.#stall.begin(error, true);\n    this.#pipeline.end(write.item, { value: undefined });\n',
   },
   {
     name: 'waiting-ends-before-its-reason',
     scenario: 'groups-in-flight-without-room',
     breaks: 'A group that finds no room acknowledges none of those that are in flight before it.',
     file: `${SEGMENTED}/write/durable-group-writer.ts`,
-    find: '      this.#unstarted = extents.slice(started);\n      throw this.#stallFor(error);\n',
+    find: '      throw this.#stallFor(error, this.#hasRecords(this.#unstarted));\n',
     replace:
-      '      this.#unstarted = extents.slice(started);\n      this.#pipeline.stall();\n      throw this.#stall.begin(error);\n',
+      '      this.#pipeline.stall();\n      throw this.#stall.begin(error, this.#hasRecords(this.#unstarted));\n',
     also: {
       file: `${SEGMENTED}/write/final-failure.ts`,
       find: "?? this.fail(new Error('waiting has ended, and nothing has failed'))",
@@ -53,8 +53,8 @@ export const FULL_DISKS_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/groups-in-flight-without-room.test.ts',
     breaks: 'What waits for a group in flight is not ended before there is a reason.',
     file: `${SEGMENTED}/write/durable-group-writer.ts`,
-    find: '    const reason = this.#stall.begin(error);\n    this.#pipeline.stall(item);\n    return reason;\n',
-    replace: '    this.#pipeline.stall(item);\n    return this.#stall.begin(error);\n',
+    find: '    const reason = this.#stall.begin(error, holdsRecords);\n    this.#pipeline.stall(item);\n    return reason;\n',
+    replace: '    this.#pipeline.stall(item);\n    return this.#stall.begin(error, holdsRecords);\n',
   },
   {
     name: 'rest-of-a-group-without-room-dropped',

@@ -137,8 +137,8 @@ export const ROLLING_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/failed-log.test.ts',
     breaks: 'Closing a log that has failed in the background rejects if no call has reported the failure.',
     file: `${SEGMENTED}/closing.ts`,
-    find: 'this.#failureWasReported = calls.failureIsReported;',
-    replace: 'this.#failureWasReported = this.#parts.writer.failure !== undefined;',
+    find: 'this.#reported = calls.reportedReason;',
+    replace: 'this.#reported = this.#parts.writer.failure;',
   },
   {
     name: 'reported-failure-reported-again',

@@ -70,11 +70,6 @@ export const EXPLAINED: readonly Explanation[] = [
     because: 'The same manifest is written once more before segments are removed: slower.',
   },
   {
-    file: 'packages/segmented/src/closing.ts',
-    change: '`false` becomes `true` in `#failureWasReported = false;`',
-    because: 'It is set when the log is closed, and read only after that.',
-  },
-  {
     file: 'packages/wal/src/follow/log-activity.ts',
     change:
       "`signal.removeEventListener('abort', wake); this.#waiting.delete(wake);` becomes `this.#waiting.delete(wake); signal.removeEventListener('abort', wake);` in `signal.removeEventListener('abort', wake);`",

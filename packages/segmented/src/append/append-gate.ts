@@ -59,7 +59,7 @@ export class AppendGate {
   /** @throws `WAL_NO_SPACE` while the disk is full, `WAL_BACKPRESSURE` when too many bytes would be pending */
   #checkRoom(bytes: number): void {
     const { noSpace } = this.#fullDisk;
-    if (noSpace !== undefined) {
+    if (noSpace !== undefined && this.#fullDisk.refusesRecords) {
       this.#fullDisk.retry();
       throw noSpace;
     }

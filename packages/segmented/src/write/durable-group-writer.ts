@@ -201,7 +201,7 @@ export class DurableGroupWriter {
       if (!WalError.is(error, 'WAL_NO_SPACE') || this.#failure.error !== undefined) throw error;
       // The rest of the group stays in memory.
       this.#unstarted = extents.slice(started);
-      throw this.#stallFor(error);
+      throw this.#stallFor(error, this.#hasRecords(this.#unstarted));
     }
     // Submitted at once, and not at the end of this turn of the event loop: the disk works while further records are
     // encoded.
@@ -255,7 +255,8 @@ export class DurableGroupWriter {
         yield* ioSteps.write(io, fileOf(extent.segment), extent.bytes, extent.position);
       } catch (error) {
         if (!WalError.is(error, 'WAL_NO_SPACE') || this.#failure.error !== undefined) throw error;
-        throw this.#stallFor(error);
+        // What was appended since a mark found no room waits behind it.
+        throw this.#stallFor(error, !this.#watermarks.isEverythingDurable);
       }
     }
     const toSync = held.filter(({ alone }) => alone).map(({ extent }) => fileOf(extent.segment));
@@ -354,20 +355,26 @@ export class DurableGroupWriter {
   /** Keeps a write that found no room. */
   #hold(write: HeldWrite, error: WalError): void {
     this.#held.push(write);
-    this.#stallFor(error, write.item);
+    this.#stallFor(error, this.#hasRecords([write.extent]), write.item);
   }
 
   /**
    * Has the log wait for room, and ends what waits for anything in flight. The reason is there first: what is ended without one
    * would count as durable.
    *
+   * @param holdsRecords - whether records are among what waits, and not only a mark
    * @param item - the write that found none; without one, nothing was in flight
    * @returns the error that calls reject with
    */
-  #stallFor(error: WalError, item?: Item): WalError {
-    const reason = this.#stall.begin(error);
+  #stallFor(error: WalError, holdsRecords: boolean, item?: Item): WalError {
+    const reason = this.#stall.begin(error, holdsRecords);
     this.#pipeline.stall(item);
     return reason;
+  }
+
+  /** Whether there are records in extents, and not only a mark: that is written when everything before it is durable. */
+  #hasRecords(extents: readonly Extent[]): boolean {
+    return extents.some(({ nextLsn }) => nextLsn - 1 > this.#watermarks.durableLsn);
   }
 
   /**

@@ -37,6 +37,11 @@ export class FullDisk {
     return this.#noSpace ?? this.#writer.noSpace;
   }
 
+  /** Whether that refuses records: not where only a mark waits, which is written in front of the next group. */
+  get refusesRecords(): boolean {
+    return this.#noSpace !== undefined || this.#writer.recordsWait;
+  }
+
   /**
    * What a log without room does before it writes: tries the files again that a truncation could not remove, and creates the
    * segment that was deferred, as the disk was full when the log was opened.

@@ -216,6 +216,11 @@ export class SegmentWriter {
     return this.#failure.error === undefined ? this.#stall.error : undefined;
   }
 
+  /** Whether records are among what {@link noSpace} is about, and not only a mark. */
+  get recordsWait(): boolean {
+    return this.noSpace !== undefined && this.#stall.holdsRecords;
+  }
+
   /** Sealed segments of the chain, from the oldest to the newest. */
   get sealed(): SegmentList {
     return this.#chain.sealed;

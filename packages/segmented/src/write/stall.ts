@@ -6,20 +6,33 @@ import type { WalError } from '@walstack/codec';
  */
 export class Stall {
   #error: WalError | undefined;
+  #holdsRecords = false;
 
   /** Why the log waits; `undefined` while it does not. The same error until everything is written. */
   get error(): WalError | undefined {
     return this.#error;
   }
 
-  /** Notes that a write found no room. @returns the error that calls reject with */
-  begin(error: WalError): WalError {
+  /** Whether records are among what waits, and not only a mark behind durable ones. */
+  get holdsRecords(): boolean {
+    return this.#holdsRecords;
+  }
+
+  /**
+   * Notes that a write found no room.
+   *
+   * @param holdsRecords - whether it is one of records, and not of a mark alone
+   * @returns the error that calls reject with
+   */
+  begin(error: WalError, holdsRecords: boolean): WalError {
     this.#error ??= error;
+    this.#holdsRecords ||= holdsRecords;
     return this.#error;
   }
 
   /** Called when everything that found no room is written. */
   end(): void {
     this.#error = undefined;
+    this.#holdsRecords = false;
   }
 }
