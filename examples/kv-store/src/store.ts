@@ -31,6 +31,8 @@ export class KeyValueStore {
   readonly #snapshotEvery: number;
   /** The last event that is in the map. */
   #lsn: number;
+  /** Settled when every change so far is in the map, or rejected. */
+  #applied: Promise<unknown> = Promise.resolve();
   #snapshotting: Promise<void> | undefined;
   #snapshotFailure: unknown;
 
@@ -74,8 +76,7 @@ export class KeyValueStore {
 
   /** Puts a value under a key; durable when it resolves, and seen by `get` from then on. */
   async put(key: string, value: Value): Promise<void> {
-    const lsn = await this.#wal.commit({ key, value }, { type: PUT });
-    this.#apply(lsn, () => this.#map.set(key, value));
+    await this.#apply(this.#wal.commit({ key, value }, { type: PUT }), () => this.#map.set(key, value));
   }
 
   /** Puts all of these, or after a crash none. */
@@ -84,16 +85,14 @@ export class KeyValueStore {
     if (all.length === 0) return;
     const batch = this.#wal.batch();
     for (const [key, value] of all) batch.add({ key, value }, { type: PUT });
-    const lsn = await this.#wal.commitBatch(batch);
-    this.#apply(lsn, () => {
+    await this.#apply(this.#wal.commitBatch(batch), () => {
       for (const [key, value] of all) this.#map.set(key, value);
     });
   }
 
   /** Removes a key; durable when it resolves. */
   async delete(key: string): Promise<void> {
-    const lsn = await this.#wal.commit({ key }, { type: DELETE });
-    this.#apply(lsn, () => this.#map.delete(key));
+    await this.#apply(this.#wal.commit({ key }, { type: DELETE }), () => this.#map.delete(key));
   }
 
   /** Writes the map to a file, and removes what it contains from the log. */
@@ -111,8 +110,18 @@ export class KeyValueStore {
     if (this.#snapshotFailure !== undefined) throw this.#snapshotFailure;
   }
 
-  /** Commits resolve in the order of their LSNs, so that changes are made in the order of the log. */
-  #apply(lsn: number, change: () => void): void {
+  /**
+   * Makes a change behind its commit, and behind the changes of all earlier calls: the log has them in the order of the calls,
+   * while the promises of a batch and of a single commit settle in any order.
+   */
+  async #apply(committed: Promise<number>, change: () => void): Promise<void> {
+    const earlier = this.#applied;
+    const applied = earlier.then(() => committed).then((lsn) => this.#change(lsn, change));
+    this.#applied = Promise.allSettled([committed, applied]);
+    await applied;
+  }
+
+  #change(lsn: number, change: () => void): void {
     change();
     this.#lsn = lsn;
     if (lsn - this.#wal.checkpointLsn < this.#snapshotEvery || this.#snapshotting !== undefined) return;

@@ -62,6 +62,28 @@ test('writes of one key that wait at the same time are applied in the order of t
   await again.close();
 });
 
+test('batches and single changes that wait at the same time are applied in the order of the log, and are in snapshots', async () => {
+  let store = await KeyValueStore.open(directory, { snapshotEvery: 5 });
+  for (let round = 0; round < 5; round++) {
+    const changes = Array.from({ length: 12 }, (_, index) => {
+      const value = `${round}.${index}`;
+      if (index % 3 === 0)
+        return store.putAll([
+          ['key', value],
+          [`batch ${index}`, value],
+        ]);
+      return index % 3 === 1 ? store.put('key', value) : store.put(`single ${index}`, value);
+    });
+    await Promise.all(changes);
+    const now = entriesOf(store);
+    expect(now).toMatchObject({ key: `${round}.10`, 'batch 0': `${round}.0`, 'batch 9': `${round}.9` });
+    await store.close();
+    store = await KeyValueStore.open(directory, { snapshotEvery: 5 });
+    expect(entriesOf(store)).toEqual(now);
+  }
+  await store.close();
+});
+
 /** The state behind the first changes of {@link WRITER}. */
 function stateBehind(count: number): Record<string, number> {
   const state: Record<string, number> = {};
