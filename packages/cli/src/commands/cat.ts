@@ -5,7 +5,7 @@ import { type EntryOptions, printEntries } from '../log/entries.js';
 import { integer, withFramesOptions, withLogOptions } from '../log/options.js';
 import { type PrintOptions, printFrames, printRecords } from '../log/print-records.js';
 import { fromOf, withSelection } from '../log/selection.js';
-import { targetAt } from '../log/target.js';
+import { checkCore, targetAt } from '../log/target.js';
 
 /** Adds `walstack cat`. */
 export function catCommand(program: Command, context: Context): void {
@@ -29,6 +29,7 @@ Examples:
 
 async function cat(log: string, options: PrintOptions, context: Context): Promise<void> {
   const target = targetAt(log);
+  checkCore(target, options.core);
   if (target.kind === 'log') return void (await printRecords(target, options, context));
   if (target.kind === 'frames') return void (await printFrames(target, options, context));
   const { from, to, skipHoles } = options;

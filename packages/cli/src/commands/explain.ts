@@ -11,6 +11,7 @@ import { withReadonly } from '../log/open-log.js';
 import { type FramesOptions, type ReadLogOptions, withFramesOptions, withLogOptions } from '../log/options.js';
 import {
   type CoresTarget,
+  checkCore,
   type FramesTarget,
   type LogTarget,
   logOf,
@@ -65,6 +66,7 @@ async function explain(log: string, options: ReadLogOptions & FramesOptions, con
     await show({ path: refusal.path ?? log, refusal, modes: [] }, options, context);
     return;
   }
+  checkCore(target, options.core);
   if (target.kind === 'frames') return await show(await explainWhole(target, options, context), options, context);
   const isWhole = options.core === undefined;
   const logs = isWhole ? logsOf(target, 'explain') : [logOf(target, options.core, 'explain')];

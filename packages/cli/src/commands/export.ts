@@ -9,7 +9,7 @@ import { type EntryOptions, printEntries } from '../log/entries.js';
 import { integer, withFramesOptions, withLogOptions } from '../log/options.js';
 import { type PrintOptions, printFrames, printRecords } from '../log/print-records.js';
 import { fromOf, withFilter } from '../log/selection.js';
-import { type Target, targetAt } from '../log/target.js';
+import { checkCore, type Target, targetAt } from '../log/target.js';
 import { Output } from '../output/output.js';
 import { Progress } from '../output/progress.js';
 import { countText } from '../output/units.js';
@@ -42,6 +42,7 @@ Examples:
 
 async function exportTo(target: Target, options: ExportOptions, context: Context): Promise<void> {
   const { output, json } = options;
+  checkCore(target, options.core);
   if (output === undefined) return void (await printAll(target, options, context));
   if (existsSync(output)) throw new UsageError(`${output} is there already, and is not changed`);
   const draft = `${output}.exporting-${randomBytes(4).toString('hex')}`;

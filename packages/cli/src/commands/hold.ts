@@ -4,7 +4,7 @@ import { UsageError } from '../exit-codes.js';
 import { withReadonly } from '../log/open-log.js';
 import { integer, type ReadLogOptions, withLogOptions } from '../log/options.js';
 import { logOf, logsOf, type Target, targetAt } from '../log/target.js';
-import { shown } from '../output/output.js';
+import { shownInLine } from '../output/output.js';
 import { tableLines } from '../output/table.js';
 import { lsnText, numberText } from '../output/units.js';
 import { withWritable, writableTarget } from '../write/open-for-writing.js';
@@ -61,7 +61,9 @@ async function set(log: string, name: string, lsn: number, options: ReadLogOptio
     await wal.hold(name, lsn);
     if (options.json) return await context.out.json({ directory: wal.directory, name, lsn, before: before ?? null });
     const moved = before === undefined ? '' : `; it was at ${before}`;
-    await context.out.line(`${wal.directory}: the hold ${shown(name)} keeps everything from LSN ${lsn} on${moved}`);
+    await context.out.line(
+      `${wal.directory}: the hold ${shownInLine(name)} keeps everything from LSN ${lsn} on${moved}`,
+    );
   });
 }
 
@@ -74,7 +76,7 @@ async function release(log: string, name: string, options: ReadLogOptions, conte
     }
     await wal.releaseHold(name);
     if (options.json) return await context.out.json({ directory: wal.directory, name, before });
-    await context.out.line(`${wal.directory}: the hold ${shown(name)} is released; it was at ${before}`);
+    await context.out.line(`${wal.directory}: the hold ${shownInLine(name)} is released; it was at ${before}`);
   });
 }
 

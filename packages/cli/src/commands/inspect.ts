@@ -1,10 +1,9 @@
-import { dirname } from 'node:path';
 import type { FollowerStats, SegmentedWal, SegmentMeta } from '@walstack/segmented';
 import { readFrames } from '@walstack/storage-io';
 import { type Command, Option } from 'commander';
 import type { Context } from '../context.js';
 import { UsageError } from '../exit-codes.js';
-import { epochsOf } from '../log/epochs.js';
+import { type CoreEpochs, epochsOf } from '../log/epochs.js';
 import { frameAt, markName, partsOf, readSegment, walkFrames } from '../log/frame-walk.js';
 import { type LogEnd, logEndText, withLogEnd } from '../log/locks.js';
 import { withReadonly } from '../log/open-log.js';
@@ -16,7 +15,7 @@ import {
   withFramesOptions,
   withLogOptions,
 } from '../log/options.js';
-import { type FramesTarget, logOf, logsOf, type Target, targetAt } from '../log/target.js';
+import { checkCore, type FramesTarget, logOf, logsOf, type Target, targetAt } from '../log/target.js';
 import { hexLines } from '../output/record-text.js';
 import { type Column, fieldLines, tableLines } from '../output/table.js';
 import { ageText, bytesText, countText, lsnText, numberText, timeText } from '../output/units.js';
@@ -46,6 +45,7 @@ Examples:
 
 async function inspect(target: Target, options: InspectOptions, context: Context): Promise<void> {
   const { segment, record } = options;
+  checkCore(target, options.core);
   if (segment !== undefined && record !== undefined) throw new UsageError('--segment and --record exclude each other');
   if (segment !== undefined || record !== undefined) {
     const log = logOf(target, options.core, 'inspect with --segment or --record');
@@ -61,7 +61,7 @@ async function inspect(target: Target, options: InspectOptions, context: Context
   const logs: unknown[] = [];
   for (const log of chosen) {
     const { result: facts, end } = await withLogEnd(log, () => withReadonly(log, options, context, logFacts));
-    const epochs = log.coreId === undefined ? undefined : await epochsOf(dirname(log.directory), log.coreId, options);
+    const epochs = await epochsOf(log, options);
     const shown = { ...facts, ...(facts.cutBytes > 0 ? { end } : {}) };
     if (options.json) logs.push({ ...shown, ...(epochs === undefined ? {} : { core: log.coreId, ...epochs }) });
     else await showLog(shown, epochs === undefined ? [] : epochLines(log.coreId as number, epochs), context);
@@ -69,7 +69,7 @@ async function inspect(target: Target, options: InspectOptions, context: Context
   if (options.json) await context.out.json(target.kind === 'cores' ? { directory: target.directory, logs } : logs[0]);
 }
 
-const epochLines = (coreId: number, { lastEpoch, barrierEpoch, entries }: Awaited<ReturnType<typeof epochsOf>>) =>
+const epochLines = (coreId: number, { lastEpoch, barrierEpoch, entries }: CoreEpochs) =>
   [
     ['core', String(coreId)],
     ['epochs', `last ${lastEpoch}, complete in this log up to ${barrierEpoch}`],

@@ -5,7 +5,7 @@ import type { Context } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { refuseOpened } from '../log/locks.js';
 import { integer, type ReadLogOptions, withLogOptions } from '../log/options.js';
-import { shown } from '../output/output.js';
+import { shownInLine } from '../output/output.js';
 import { bytesText, countText } from '../output/units.js';
 import { withOverlay } from '../recovery/overlay.js';
 import { withWritable, writableTarget } from '../write/open-for-writing.js';
@@ -122,5 +122,5 @@ function reasonsOf(lsn: number, holds: Truncated['holds'], { keptFor = [] }: Tru
   const reasons = [...held, ...followed];
   return reasons.length === 0
     ? ['  records before the LSN share a segment with later ones: segments are removed as a whole']
-    : reasons.map((reason) => `  ${shown(reason)}`);
+    : reasons.map((reason) => `  ${shownInLine(reason)}`);
 }

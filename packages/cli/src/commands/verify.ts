@@ -5,7 +5,7 @@ import type { Context } from '../context.js';
 import { ExitCode, exitCodeOf, worseExitCode } from '../exit-codes.js';
 import { isOpened, logEndText } from '../log/locks.js';
 import { type ReadLogOptions, withFramesOptions, withLogOptions } from '../log/options.js';
-import { logOf, logsOf, targetAt } from '../log/target.js';
+import { checkCore, logOf, logsOf, targetAt } from '../log/target.js';
 import { errorJson } from '../output/error-json.js';
 import { rateText } from '../output/progress.js';
 import { bytesText, countText, lsnText } from '../output/units.js';
@@ -35,6 +35,7 @@ Examples:
 
 async function verify(log: string, options: VerifyLogOptions, context: Context): Promise<void> {
   const target = targetAt(log);
+  checkCore(target, options.core);
   const isWhole = options.core === undefined && target.kind !== 'frames';
   const targets =
     target.kind === 'frames' ? [target] : isWhole ? logsOf(target, 'verify') : [logOf(target, options.core, 'verify')];

@@ -1,5 +1,8 @@
+import { basename, dirname } from 'node:path';
+import { isCoreDirectoryName } from '@walstack/codec';
 import { PerCoreWalReader } from '@walstack/percore';
 import { decodingOf, type KeyOptions } from './options.js';
+import type { LogTarget } from './target.js';
 
 /** What the entries of one core say about epochs. */
 export interface CoreEpochs {
@@ -10,9 +13,10 @@ export interface CoreEpochs {
   readonly barrierEpoch: number;
 }
 
-/** Reads the entries of one core beside its writer. */
-export async function epochsOf(directory: string, coreId: number, options: KeyOptions): Promise<CoreEpochs> {
-  const reader = await PerCoreWalReader.open(coreId, directory, await decodingOf(options));
+/** Reads the entries of one core beside its writer; `undefined` for what is no log of a core, or one under another name. */
+export async function epochsOf({ directory, coreId }: LogTarget, options: KeyOptions): Promise<CoreEpochs | undefined> {
+  if (coreId === undefined || !isCoreDirectoryName(basename(directory))) return undefined;
+  const reader = await PerCoreWalReader.open(coreId, dirname(directory), await decodingOf(options));
   let entries = 0;
   let lastEpoch = 0;
   let barrierEpoch = 0;

@@ -1,4 +1,4 @@
-import { KeyRing } from '@walstack/codec';
+import { KeyRing, WalError } from '@walstack/codec';
 import { PAYLOAD_BYTES_MAX } from '@walstack/mmap-reader/internal';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
@@ -74,13 +74,23 @@ export const framesOf = ({ blockBytes, maxUnsyncedBytes }: FramesOptions): Frame
   ...(maxUnsyncedBytes === undefined ? {} : { maxUnsyncedBytes }),
 });
 
-/** The options of the packages for decoding. @throws `WAL_BAD_KEY`, `WAL_NOT_FOUND` */
+/** A key file that is not there says nothing about the log: its own error would be that of a missing log. */
+async function keyRingOf(path: string): Promise<KeyRing> {
+  try {
+    return await KeyRing.fromFile(path);
+  } catch (cause) {
+    if (!WalError.is(cause, 'WAL_NOT_FOUND')) throw cause;
+    throw new WalError('WAL_BAD_KEY', cause.message, { path, reason: 'missing-key-file' }, { cause });
+  }
+}
+
+/** The options of the packages for decoding. @throws `WAL_BAD_KEY` */
 export async function decodingOf(
   options: KeyOptions,
 ): Promise<{ keyRing?: KeyRing; allowPlaintext?: boolean; maxPayloadBytes?: number }> {
   const { keyFile, allowPlaintext, maxPayloadBytes } = options;
   return {
-    ...(keyFile === undefined ? {} : { keyRing: await KeyRing.fromFile(keyFile) }),
+    ...(keyFile === undefined ? {} : { keyRing: await keyRingOf(keyFile) }),
     ...(allowPlaintext === undefined ? {} : { allowPlaintext }),
     ...(maxPayloadBytes === undefined ? {} : { maxPayloadBytes }),
   };

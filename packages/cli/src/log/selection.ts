@@ -14,10 +14,14 @@ export interface SelectionOptions {
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** A time: as `Date` reads it, or a duration before now, such as `90s`, `10m`, `2h`, `1d`. */
+/** How a time begins: anything else `Date` takes for a year, `60` for 1960. */
+const DATED = /^\d{4}-\d\d(-\d\d)?([T ]|$)/;
+
+/** A time: a date as `Date` reads it, or a duration before now, such as `90s`, `10m`, `2h`, `1d`. */
 function timeOf(text: string): number {
   const [, count, unit] = /^(\d+)([smhd])$/.exec(text) ?? [];
-  const ms = count === undefined ? Date.parse(text) : Date.now() - Number(count) * (UNIT_MS[unit as string] as number);
+  const at = DATED.test(text) ? Date.parse(text) : Number.NaN;
+  const ms = count === undefined ? at : Date.now() - Number(count) * (UNIT_MS[unit as string] as number);
   if (!Number.isFinite(ms)) {
     throw new InvalidArgumentError('It is no time: 2026-01-31, 2026-01-31T12:00:00Z, or 90s, 10m, 2h, 1d ago.');
   }

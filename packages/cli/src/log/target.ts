@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { FileName, isCoreDirectoryName, isFreeFileName, parseSegmentFileName, WalError } from '@walstack/codec';
 import { readFrames } from '@walstack/storage-io';
 import { UsageError } from '../exit-codes.js';
+import { coreIdOf, coreOfLog } from './core-of-log.js';
 
 /** One log in a directory of segments. */
 export interface LogTarget {
@@ -44,21 +45,16 @@ export function targetAt(given: string): Target {
   }
   const cores = names.filter(isCoreDirectoryName).sort();
   const hasSegments = names.some((name) => parseSegmentFileName(name) !== undefined);
-  if (cores.length === 0 || hasSegments) return logTarget(path);
+  if (cores.length === 0 || hasSegments) return logTarget(path, coreOfLog(path, names));
   return {
     kind: 'cores',
     directory: path,
-    cores: cores.map((name) => logTarget(join(path, name))),
+    cores: cores.map((name) => logTarget(join(path, name), coreIdOf(name))),
   };
 }
 
-/** A directory with a log, that of a core by its name. */
-function logTarget(directory: string): LogTarget {
-  const name = basename(directory);
-  return isCoreDirectoryName(name) ? { kind: 'log', directory, coreId: coreIdOf(name) } : { kind: 'log', directory };
-}
-
-const coreIdOf = (name: string): number => Number(/\d+$/.exec(name)?.[0]);
+const logTarget = (directory: string, coreId: number | undefined): LogTarget =>
+  coreId === undefined ? { kind: 'log', directory } : { kind: 'log', directory, coreId };
 
 function statPath(path: string): ReturnType<typeof statSync> & object {
   try {
@@ -128,16 +124,20 @@ export function logsOf(target: Target, command: string): readonly LogTarget[] {
 /** The one log of a target: of a per-core log, that of the core `--core` names. */
 export function logOf(target: Target, core: number | undefined, command: string): LogTarget {
   const logs = logsOf(target, command);
-  if (target.kind === 'log') {
-    if (core !== undefined)
-      throw new UsageError(`${target.directory} is no per-core log: --core has no meaning for it`);
-    return target;
-  }
+  checkCore(target, core);
+  if (target.kind === 'log') return target;
   const found = logs.find(({ coreId }) => coreId === core);
   if (found !== undefined) return found;
   const ids = logs.map(({ coreId }) => coreId).join(', ');
   const directory = (target as CoresTarget).directory;
   throw new UsageError(`${directory} is a per-core log: ${command} needs --core with one of ${ids}`);
+}
+
+/** @throws `UsageError` where a core was chosen of what has none */
+export function checkCore(target: Target, core: number | undefined): void {
+  if (core === undefined || target.kind === 'cores') return;
+  const path = target.kind === 'frames' ? target.path : target.directory;
+  throw new UsageError(`${path} is no per-core log: --core has no meaning for it`);
 }
 
 const noFrames = ({ path }: FramesTarget, command: string): UsageError =>

@@ -11,6 +11,18 @@ export const shown = (text: string): string =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters must not reach the terminal
   text.replace(/[\x00-\x09\x0b-\x1f]/g, '·').replace(OBEYED, '·');
 
+/** The same for a part of a line. */
+export const shownInLine = (text: string): string => shown(text).replaceAll('\n', '·');
+
+/**
+ * A value as one line of JSON; integers that JavaScript cannot represent are strings. Characters that a terminal obeys are
+ * escaped.
+ */
+export function jsonLine(value: unknown): string {
+  const text = JSON.stringify(value, (_key, each) => (typeof each === 'bigint' ? String(each) : each));
+  return text.replace(OBEYED, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
 /** Standard output: gathers what is written into larger pieces, and waits where the reader of the output is slower. */
 export class Output {
   readonly #stream: OutputStream;
@@ -58,15 +70,9 @@ export class Output {
     return this.write(`${text}\n`);
   }
 
-  /**
-   * Writes a value as one line of JSON; integers that JavaScript cannot represent are strings. Characters that a terminal obeys are
-   * escaped.
-   */
+  /** Writes a value as {@link jsonLine}. */
   json(value: unknown): Promise<void> | undefined {
-    const text = JSON.stringify(value, (_key, each) => (typeof each === 'bigint' ? String(each) : each));
-    return this.line(
-      text.replace(OBEYED, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`),
-    );
+    return this.line(jsonLine(value));
   }
 
   /** Hands everything gathered to the stream, and waits until there is room for more. */

@@ -1,4 +1,5 @@
 import type { WalRecord } from '@walstack/segmented';
+import { jsonLine, shownInLine } from './output.js';
 import { timeText } from './units.js';
 
 /** How records are printed. */
@@ -24,8 +25,7 @@ const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.by
 export function printable(bytes: Uint8Array, limit: number): string {
   const text = buffer(bytes.subarray(0, limit * 4)).toString();
   const short = [...text].slice(0, limit).join('');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters must not reach the terminal
-  const shown = short.replace(/[\x00-\x1f\x7f-\x9f]/g, '·');
+  const shown = shownInLine(short);
   return short.length < text.length || bytes.length > limit * 4 ? `${shown} …` : shown;
 }
 
@@ -68,7 +68,7 @@ const LINE_CHARACTERS = 160;
 /** A record in a format, with its line feed. */
 export function recordText(record: WalRecord, format: RecordFormat): Uint8Array | string {
   const { lsn, type, payload, timestampMs } = record;
-  if (format === 'json') return `${JSON.stringify(recordJson(record))}\n`;
+  if (format === 'json') return `${jsonLine(recordJson(record))}\n`;
   if (format === 'utf8') return Buffer.concat([payload, LINE_FEED]);
   const head = `${String(lsn).padStart(10)}  ${timeText(timestampMs)}  ${String(type).padStart(3)}`;
   if (format === 'line') return `${head}  ${printable(payload, LINE_CHARACTERS)}\n`;

@@ -1,11 +1,11 @@
-import { shown } from './output.js';
+import { shownInLine } from './output.js';
 
 /** A column: its head, and whether it is aligned to the right, as numbers are. */
 export type Column = readonly [head: string, side?: 'right'];
 
 /** Rows as lines with aligned columns, the heads first. */
 export function tableLines(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
-  const all = [columns.map(([head]) => head), ...rows].map((row) => row.map(shown));
+  const all = [columns.map(([head]) => head), ...rows].map((row) => row.map(shownInLine));
   const widths = columns.map((_column, index) => widestOf(all.map((row) => row[index] ?? '')));
   return all.map((row) =>
     columns
@@ -22,7 +22,7 @@ export function tableLines(columns: readonly Column[], rows: readonly (readonly 
 /** Names and values, a line each, the values aligned. */
 export function fieldLines(fields: readonly (readonly [name: string, value: string])[]): string[] {
   const width = widestOf(fields.map(([name]) => name));
-  return fields.map(([name, value]) => `${name.padEnd(width)}  ${shown(value)}`);
+  return fields.map(([name, value]) => `${name.padEnd(width)}  ${shownInLine(value)}`);
 }
 
 /** The length of the longest text: of any number of them, more than a call has arguments. */

@@ -38,6 +38,7 @@ const BY_REASON: Readonly<Record<string, string>> = {
   'wrong-key': 'The key with this id does not decrypt the log: it is another key, or the file was changed.',
   permissions: 'Others have permissions on the key file: chmod 600.',
   'key-file': 'The file of keys is not valid.',
+  'missing-key-file': 'There is no key file at this path: the log was not looked at.',
 };
 
 const BY_CODE: Readonly<Record<string, string>> = {
