@@ -128,7 +128,7 @@ describe.each([
   ['PerCoreWalManager', (more: object) => PerCoreWalManager.open({ ...options(more), cores: 2 })],
   ['CoreWalWriter', (more: object) => CoreWalWriter.open(0, DIRECTORY, { io, ...SMALL, ...more })],
 ])('%s.open', (_name, opened) => {
-  test('ends with its signal in whatever turn, and lets go of its locks', async () => {
+  test('ends with its signal in whatever turn, and releases its locks', async () => {
     let ended = 0;
     for (let turn = 1; ; turn += 7) {
       turnsByLooks(5);
@@ -146,7 +146,7 @@ describe.each([
     expect(ended).toBeGreaterThan(5);
   });
 
-  test('ends with what the callback throws, at whatever call, and lets go of its locks', async () => {
+  test('ends with what the callback throws, at whatever call, and releases its locks', async () => {
     const failures = [
       new Error('of the application'),
       new WalError('WAL_CORRUPT', 'of another log'),

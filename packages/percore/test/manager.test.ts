@@ -56,6 +56,7 @@ test('real files: the logs of the cores, the lock and the manifest', async () =>
   await manager.close();
   expect(readdirSync(directory).sort()).toEqual(['LOCK', 'core-4', 'core-9', 'manifest']);
   const same = await PerCoreWalManager.open({ directory, cores: [9, 4], io: 'sync-fs' });
+  expect(same.coreIds).toEqual([4, 9]);
   await expect(PerCoreWalManager.open({ directory, cores: 1, io: 'sync-fs' })).rejects.toEqual(coded('WAL_LOCKED'));
   await expect(PerCoreRecovery.open({ directory, io: 'sync-fs' })).rejects.toEqual(coded('WAL_LOCKED'));
   await same.close();

@@ -1,6 +1,7 @@
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CoreWalWriter, PerCoreRecovery, type PerCoreWalConfig, PerCoreWalManager } from '@walstack/percore';
+import { SegmentedWal } from '@walstack/segmented';
 import { openStorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
@@ -45,6 +46,13 @@ function damage(directory: string, coreId: number, key: string): void {
     return;
   }
   throw new Error(`${key} is not in the log of core ${coreId}`);
+}
+
+/** Appends a record that is not an entry to the log of core 0. */
+function appendForeign(directory: string): void {
+  const log = SegmentedWal.openSync({ directory: join(directory, 'core-0'), io: 'sync-fs' });
+  log.append('not an entry');
+  log.closeSync();
 }
 
 describe('salvage', () => {
@@ -176,10 +184,7 @@ describe('salvage', () => {
 
   test('of records that are not entries: the entries before them are kept, and they are quarantined', async () => {
     const directory = await made();
-    const { SegmentedWal } = await import('@walstack/segmented');
-    const log = SegmentedWal.openSync({ directory: join(directory, 'core-0'), io: 'sync-fs' });
-    log.append('not an entry');
-    log.closeSync();
+    appendForeign(directory);
     const manager = await open(directory, { recoveryMode: 'salvage' });
     expect(manager.salvage?.damage).toEqual([coded('WAL_CORRUPT', { reason: 'entry' })]);
     expect(manager.salvage?.lost.length).toBe(1);
@@ -278,10 +283,8 @@ describe('salvage', () => {
     await strictly(directory);
   });
 
-  test('that is interrupted at any change of a file is continued, and nothing opens in strict mode before its end', async () => {
-    const whole = await made();
-    damage(whole, 1, '3/1');
-    rmSync(join(whole, 'core-0'), { recursive: true });
+  /** Opens copies of a log for a salvage that ends before one change of a file, each before a later one. */
+  async function interruptedAtEachChange(whole: string, check: (directory: string) => Promise<void>): Promise<void> {
     for (let changes = 0; ; changes++) {
       const directory = join(temporaryDirectory(), 'log');
       cpSync(whole, directory, { recursive: true });
@@ -308,10 +311,32 @@ describe('salvage', () => {
         break;
       }
       await expect(open(directory)).rejects.toEqual(coded('WAL_CORRUPT'));
+      await check(directory);
+    }
+  }
+
+  test('that is interrupted at any change of a file is continued, and nothing opens in strict mode before its end', async () => {
+    const whole = await made();
+    damage(whole, 1, '3/1');
+    rmSync(join(whole, 'core-0'), { recursive: true });
+    await interruptedAtEachChange(whole, async (directory) => {
       const manager = await open(directory, { recoveryMode: 'salvage' });
       expect(manager.salvage?.damage.length).toBeGreaterThanOrEqual(2);
       await manager.close();
       expect(await strictly(directory)).toEqual(['2/1']);
-    }
+    });
+  }, 30_000);
+
+  test('of records that are not entries names where they are kept, whenever it was interrupted', async () => {
+    const whole = await made();
+    appendForeign(whole);
+    await interruptedAtEachChange(whole, async (directory) => {
+      const manager = await open(directory, { recoveryMode: 'salvage' });
+      const { quarantine = [] } = manager.salvage ?? {};
+      await manager.close();
+      const files = quarantine.flatMap((path) => readdirSync(path).map((name) => join(path, name)));
+      const kept = files.map((path) => readFileSync(path).toString('latin1')).join('');
+      expect(kept).toContain('not an entry');
+    });
   }, 30_000);
 });

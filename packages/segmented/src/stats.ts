@@ -13,6 +13,7 @@ export interface SegmentedWalStats {
   readonly groups: number;
   /** Syncs of segment data, and durable writes. */
   readonly syncs: number;
+  /** Marks written, apart from those that begin a group of records: they are part of it. */
   readonly marks: number;
   readonly rolls: number;
   /** Bytes of frames, marks and padding written. */

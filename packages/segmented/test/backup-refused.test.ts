@@ -354,6 +354,24 @@ test('a log that is closed from inside the function that is told of progress', a
   await again.close();
 });
 
+test('a log is not closed from inside a step of its backup, which would wait for itself', async () => {
+  const io = createMemoryStorageIo();
+  const { wal, fill, beside } = await openBackedUp(io);
+  await fill(40);
+  const open = io.open.bind(io);
+  const errors: unknown[] = [];
+  io.open = (path, options) => {
+    if (path.startsWith(beside('backup'))) errors.push(thrown(() => wal.closeSync()));
+    return open(path, options);
+  };
+  const { lastLsn } = await wal.backup(beside('backup'), { hardLinks: false });
+  expect(errors.length).toBeGreaterThan(0);
+  for (const error of errors) expect(error).toMatchObject({ code: 'WAL_STATE' });
+  expect(lastLsn).toBe(40);
+  expect(wal.append('goes on')).toBe(41);
+  await wal.close();
+});
+
 test('the blocking form', () => {
   const io = createMemoryStorageIo();
   const wal = SegmentedWal.openSync({ directory: '/log', io, blockBytes: 512, segmentBytes: 4096 });

@@ -271,6 +271,11 @@ describe('in the wrong state', () => {
     expect(() => wal.syncSync()).toThrow(closed);
     expect(() => wal.flushSync()).toThrow(closed);
     expect(() => wal.replay()).toThrow(closed);
+    // Also behind the end, where no file would be read.
+    for (const lsn of [1, 2]) {
+      expect(() => wal.readSync(lsn)).toThrow(closed);
+      await expect(wal.read(lsn)).rejects.toEqual(closed);
+    }
     expect(() => wal.truncateBeforeSync(1)).toThrow(closed);
     expect(() => wal.truncateAfterSync(1)).toThrow(closed);
     expect(() => wal.resetToSync(1)).toThrow(closed);
@@ -300,5 +305,28 @@ describe('in the wrong state', () => {
     expect(wal.pendingBytes).toBe(0);
     expect(wal.append('x')).toBe(12);
     wal.closeSync();
+  });
+
+  test('the scope of a record counts as pending', () => {
+    const io = createMemoryStorageIo();
+    const options = { tenantId: 7n };
+    const unlimited = SegmentedWal.openSync({ directory: '/unlimited', io });
+    unlimited.append('payload', options);
+    const { pendingBytes } = unlimited;
+    unlimited.append('payload', options);
+    const both = unlimited.pendingBytes;
+    expect(both).toBeGreaterThan(pendingBytes);
+    unlimited.closeSync();
+    for (const [maxPendingBytes, fits] of [
+      [both, true],
+      [both - 1, false],
+    ] as const) {
+      const wal = SegmentedWal.openSync({ directory: `/${maxPendingBytes}`, io, maxPendingBytes });
+      wal.append('payload', options);
+      const second = () => wal.append('payload', options);
+      if (fits) expect(second()).toBe(2);
+      else expect(second).toThrow(expect.objectContaining({ code: 'WAL_BACKPRESSURE', limit: maxPendingBytes }));
+      wal.closeSync();
+    }
   });
 });

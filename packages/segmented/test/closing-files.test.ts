@@ -3,6 +3,7 @@ import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import type { IoFile, StorageIo } from '@walstack/storage-io';
 import { type FaultKind, SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
+import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { TestEnvironment } from './support/environments.js';
 
 const BLOCKING = {};
@@ -147,6 +148,37 @@ test('a log that drops what is pending waits for the groups in flight, also when
   expect([io.stats().inFlight, ...pathsOf(files)]).toEqual([0]);
   await Promise.all(syncs);
 });
+
+test.each([
+  ['blocks', BLOCKING],
+  ['takes its time', { completesInline: false }],
+  ['is a ring', RING],
+])(
+  'a log that drops what is pending writes what was handed over with the reserve, on a backend that %s',
+  async (_name, kind) => {
+    const disk = new SimulatedDisk();
+    const wal = await SegmentedWal.open({
+      ...config(disk.createStorageIo(kind)),
+      preallocate: 'none',
+      reserveBytes: 8192,
+    });
+    wal.append('a');
+    await wal.sync();
+    const beside = disk.createStorageIo();
+    const isFull = (): boolean => beside.list('/log').includes('.reserve');
+    disk.failWhen(({ kind: operation, path }) =>
+      /write/.test(operation) && path.endsWith('.seg') && isFull() ? 'ENOSPC' : undefined,
+    );
+    wal.append('handed over');
+    const handedOver = rejection(wal.sync());
+    wal.append('pending');
+    await wal.close({ discard: true });
+    expect(await handedOver).toMatchObject({ code: 'WAL_NO_SPACE' });
+    const again = await SegmentedWal.open(config(disk.crash().createStorageIo(), 2));
+    expect([again.recovery.cleanlyClosed, again.lastLsn]).toEqual([true, 2]);
+    await again.close();
+  },
+);
 
 describe.each(BACKENDS)('whatever fails, on a %s backend', (_name, options) => {
   /** How many operations the life of a log takes of which the one of a number fails. */

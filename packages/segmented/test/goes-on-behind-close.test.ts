@@ -85,6 +85,17 @@ test('the marks: closed, and in the next block opened, and in the one behind it 
   ]);
 });
 
+test('the mark that the log goes on is counted, and that of its close', () => {
+  const io = createMemoryStorageIo();
+  addOne(io, 'a');
+  const wal = openIn(io);
+  wal.append('b');
+  wal.syncSync();
+  expect(wal.stats().marks).toBe(1);
+  wal.closeSync();
+  expect(wal.stats().marks).toBe(2);
+});
+
 test('the mark that the log goes on has the same bytes whichever process writes it', () => {
   const io = createMemoryStorageIo();
   addOne(io, 'a');

@@ -1,6 +1,6 @@
 import { KeyRing, WalError } from '@walstack/codec';
 import { replayDirectory } from '@walstack/mmap-reader';
-import { SegmentedWal, type SegmentedWalConfig, type WalProgress } from '@walstack/segmented';
+import { type Replay, SegmentedWal, type SegmentedWalConfig, type WalProgress } from '@walstack/segmented';
 import { createMemoryStorageIo, runAsync, type StorageIo } from '@walstack/storage-io';
 import { setTurnClock, turnNumber } from '@walstack/storage-io/internal';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -203,7 +203,7 @@ describe('opening', () => {
   ] as const;
 
   describe.each(MODES)('in mode %s', (_mode, filesOf, config) => {
-    test('ends with its signal in whatever turn, changes nothing, and lets go of everything', async () => {
+    test('ends with its signal in whatever turn, changes nothing, and releases everything', async () => {
       const files = filesOf();
       let ended = 0;
       for (let turn = 1; ; turn++) {
@@ -227,7 +227,7 @@ describe('opening', () => {
       expect(ended).toBeGreaterThan(10);
     });
 
-    test('ends with what the callback throws, at whatever call, and lets go of everything', async () => {
+    test('ends with what the callback throws, at whatever call, and releases everything', async () => {
       const files = filesOf();
       let ended = 0;
       for (let call = 1; ; call++) {
@@ -358,6 +358,31 @@ describe('a replay', () => {
     expect([...wal.replay({ onProgress: (progress) => calls.push(progress) })].length).toBe(RECORDS);
     const { bytes, totalBytes, records } = calls.at(-1) as WalProgress;
     expect([records, bytes]).toEqual([RECORDS, totalBytes]);
+    await wal.close();
+  });
+
+  test.each([
+    [
+      'for … of',
+      (replay: Replay, each: () => void) => {
+        for (const _record of replay) each();
+      },
+    ],
+    [
+      'for await',
+      async (replay: Replay, each: () => void) => {
+        for await (const _record of replay) each();
+      },
+    ],
+  ])('with %s sees a signal that is aborted at the last record', async (_name, read) => {
+    const ended = new AbortController();
+    let count = 0;
+    const reading = (async () =>
+      read(wal.replay({ signal: ended.signal }), () => {
+        if (++count === RECORDS) ended.abort();
+      }))();
+    expect(await rejection(reading)).toMatchObject({ code: 'WAL_ABORTED' });
+    expect(count).toBe(RECORDS);
     await wal.close();
   });
 

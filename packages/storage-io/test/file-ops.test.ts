@@ -187,6 +187,18 @@ describe.each(kinds)('%s', (_kind, make) => {
     expect(io.stats()).toMatchObject({ submitted: 8, completed: 8, bytesWritten: 0, bytesRead: 0, syncs: 0 });
   });
 
+  it('counts the bytes that it has read and written, and the syncs', () => {
+    const { io, file } = fresh();
+    const tokens = [
+      io.submitWrite(file, Buffer.from('abcdef'), 0),
+      io.submitAppend(file, Buffer.from('gh')),
+      io.submitDatasync(file),
+      io.submitRead(file, Buffer.alloc(3), 1),
+    ];
+    expect(poll(io).map(([token]) => token)).toEqual(tokens);
+    expect(io.stats()).toMatchObject({ bytesWritten: 8, bytesRead: 3, syncs: 1 });
+  });
+
   it('reports the failure of a later piece, not the bytes before it', () => {
     const { files, io, file } = fresh();
     files.piece = (length) => Math.ceil(length / 2);

@@ -322,6 +322,28 @@ describe('waiting', () => {
   });
 });
 
+test('a write that may overlap an append waits for it, and one before it does not', () => {
+  const made = rig();
+  const { io, file, ring } = made;
+  ring.canTruncate = false;
+  expect(results(made, io.submitTruncate(file, 8))).toEqual([0]);
+  const before = ring.handedOver.length;
+  ring.answer = () => undefined;
+  const tokens = [
+    io.submitAppend(file, new Uint8Array(3)),
+    io.submitWrite(file, new Uint8Array(6), 4),
+    io.submitWrite(file, new Uint8Array(4), 2),
+  ];
+  io.flush();
+  expect(ring.handedOver.slice(before).map(({ offset, bytes }) => [offset, bytes])).toEqual([
+    [8, 3],
+    [2, 4],
+  ]);
+  ring.answer = ({ bytes }) => bytes;
+  expect(results(made, ...tokens)).toEqual([3, 6, 4]);
+  expect(ring.handedOver.slice(before + 2).map(({ offset, bytes }) => [offset, bytes])).toEqual([[4, 6]]);
+});
+
 describe('where the kernel cannot', () => {
   test('reserve, zeros are written behind the end', () => {
     const made = rig();

@@ -93,7 +93,8 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
     await commit(wal, 3);
     const first = followed(directory, { io, name: 'one' });
     await take(first, 1);
-    expect(await rejection(take(followed(directory, { io, name: 'one' }), 1))).toMatchObject({ code: 'WAL_LOCKED' });
+    const locked = { code: 'WAL_LOCKED', path: `${directory}/followers`, holder: expect.any(String) };
+    expect(await rejection(take(followed(directory, { io, name: 'one' }), 1))).toMatchObject(locked);
     expect(await rejection(wal.removeFollower('one'))).toMatchObject({ code: 'WAL_LOCKED' });
     await first.return();
     const second = followed(directory, { io, name: 'one' });
@@ -381,6 +382,19 @@ test('a follower behind a cut of the end is held from where the log was cut, and
   const again = Wal.follow(directory, 31, { name: 'f' });
   expect(await take(again, 1)).toEqual([31]);
   await again.return();
+});
+
+test('a follower whose need was known before a cut is held from the cut on, and not from where it was', async () => {
+  const directory = `${temporaryDirectory()}/log`;
+  await using wal = await Wal.open(directory, small);
+  await commit(wal, 60);
+  await acknowledgedAt(wal, directory, 'f', 55);
+  expect(await wal.truncateBefore(60)).toMatchObject({ keptFor: [{ name: 'f', lsn: 56 }] });
+  await wal.truncateAfter(wal.firstLsn);
+  const cutAt = wal.lastLsn + 1;
+  await commit(wal, 60);
+  expect(await wal.truncateBefore(90)).toMatchObject({ keptFor: [{ name: 'f', lsn: cutAt }] });
+  expect(wal.firstLsn).toBeLessThanOrEqual(cutAt);
 });
 
 test('followers in the writing process are in the stats, with and without a name', async () => {

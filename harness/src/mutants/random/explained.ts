@@ -265,4 +265,39 @@ export const EXPLAINED: readonly Explanation[] = [
     because:
       'The size of the log of a core is what its opening says, and not what was found before: bytes that are prepared and unused.',
   },
+  {
+    file: 'packages/mmap-reader/src/walk/piece-reader.ts',
+    change: '`watch !== undefined` becomes `false` in `if (watch !== undefined) watch.beforeItem();` (3)',
+    because:
+      'Before the next item, and before more is read, the signal is looked at as well: nothing more is returned.',
+  },
+  {
+    file: 'packages/wal/src/follow/reading.ts',
+    change: '`false` becomes `true` in `#isReading = false;`',
+    because: 'The first request always reads on, as nothing is in memory before; behind that the value is set.',
+  },
+  {
+    file: 'packages/codec/src/arguments/checks.ts',
+    change:
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: the text of a source.
+      '`length !== undefined` becomes `true` in `if (length !== undefined) checkInteger(`${name}.length`, value.length, length, length);`',
+    because: 'No number is below `undefined` or above it.',
+  },
+  {
+    file: 'packages/segmented/src/recovery/readonly-log.ts',
+    change:
+      '`===` becomes `!==` in `a.code === b.code && a.path === b.path && a.offset === b.offset && a.lsn === b.lsn && a.reason === b.reason;` (2)',
+    because:
+      'The files of two findings with the same LSN are the same, so that damage is only looked at a few times more.',
+  },
+  {
+    file: 'packages/storage-io/src/portable/file-scanner.ts',
+    change: '`>` becomes `>=` in `if (this.#count > 0) return true;`',
+    because: 'The caller finds no frame, and asks for more.',
+  },
+  {
+    file: 'packages/segmented/src/retention/checkpoint-store.ts',
+    change: '`this.#isDurable = isDurable;` becomes `;` in `this.#isDurable = isDurable;`',
+    because: 'The file is made durable once more.',
+  },
 ];
