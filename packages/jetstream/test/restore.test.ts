@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DiscardPolicy } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { compareLog, LogShipper, type LogStreamOptions, restoreLog } from '@walstack/jetstream';
 import { Wal, type WalEvent } from '@walstack/wal';
@@ -122,6 +123,25 @@ describe.skipIf(withoutServer !== undefined)('restore and comparison', () => {
     const copy = await Wal.open(path);
     expect([copy.firstLsn, copy.lastLsn]).toEqual([firstLsn, 600]);
     await copy.shutdown();
+  });
+
+  test('a stream that has dropped its oldest messages, in the middle of a record in parts', async () => {
+    for (let kept = 50; kept < 56; kept++) {
+      const stream = nextStream();
+      const wal = await Wal.open(join(temporaryDirectory(), 'log'), { segmentBytes: 16 * 1024 });
+      const create = { max_msg_size: 1024, max_msgs: kept, discard: DiscardPolicy.Old };
+      const shipper = LogShipper.start(wal, { ...stream, create });
+      for (let record = 0; record < 20; record++) await wal.commit(Buffer.alloc(3000, record));
+      await shipper.replicated(20);
+      await shipper.close();
+      await wal.shutdown();
+      const path = target();
+      const { firstLsn, lastLsn, records } = await restoreLog(path, stream);
+      expect(firstLsn).toBeGreaterThan(1);
+      expect([lastLsn, records]).toEqual([20, 21 - firstLsn]);
+      expect(await storedRecords(path)).toHaveLength(records);
+      expect(await compareLog(wal.directory, stream)).toMatchObject({ agrees: true, records });
+    }
   });
 
   test('a log that is truncated while it is compared is compared from its new beginning', async () => {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { decodeManifest, type Manifest, manifestPath } from '@walstack/percore/internal';
+import { inSession, newSession, partId } from '../messages/message-id.js';
 import { split } from '../messages/parts.js';
 import type { StreamSettings } from '../options.js';
 import { ifThere } from '../restore/segment-files.js';
@@ -30,6 +31,7 @@ export async function* manifestsIn(stream: LogStream): AsyncGenerator<ManifestFi
 /** The stream of the manifest of a per-core log, by one connection: each message is a manifest, the last one counts. */
 export class ManifestStream {
   readonly #stream: LogStream;
+  readonly #session = newSession();
   #sequence: number;
   #last: Uint8Array | undefined;
 
@@ -60,9 +62,11 @@ export class ManifestStream {
   async publish(bytes: Uint8Array): Promise<void> {
     const parts = split(bytes, this.#stream.contentBytesMax);
     for (const [index, part] of parts.entries()) {
-      const number = { number: index + 1, of: parts.length };
-      const message = { id: `manifest:${this.#sequence}`, bytes: part, part: parts.length === 1 ? undefined : number };
-      this.#sequence = await this.#stream.publish(message, this.#sequence);
+      const { length: of } = parts;
+      const number = index + 1;
+      const id = inSession(partId(`manifest:${this.#sequence}`, number, of), this.#session);
+      const message = { id, bytes: part, part: of === 1 ? undefined : { number, of } };
+      this.#sequence = await this.#stream.publish(message, { after: this.#sequence, ahead: 0 });
     }
     this.#last = bytes;
   }

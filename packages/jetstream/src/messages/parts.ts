@@ -34,10 +34,22 @@ export function parsePart(value: string, where: string): PartNumber {
  */
 export class PartJoiner {
   #parts: Uint8Array[] = [];
+  /** Whether a message has begun: the first parts of the first message may have been dropped from the stream. */
+  #isBegun = false;
 
-  /** Whether parts of a message have come that is not complete. */
-  get isInside(): boolean {
-    return this.#parts.length > 0;
+  /**
+   * The next message of the stream.
+   *
+   * @param part - its header with the number of the part; empty when it is no part
+   * @returns the whole when it is no part, or the last one
+   * @throws `WAL_CORRUPT` for a part out of order
+   */
+  next(part: string, bytes: Uint8Array, where: string): Uint8Array | undefined {
+    const number = part === '' ? undefined : parsePart(part, where);
+    this.#isBegun ||= number === undefined || number.number === 1;
+    if (number !== undefined) return this.#isBegun ? this.add(number, bytes, where) : undefined;
+    this.#parts = [];
+    return bytes;
   }
 
   /** @returns the message when this is its last part @throws `WAL_CORRUPT` for a part out of order */
@@ -51,10 +63,5 @@ export class PartJoiner {
     const message = Buffer.concat(this.#parts);
     this.#parts = [];
     return new Uint8Array(message.buffer, message.byteOffset, message.length);
-  }
-
-  /** Drops the parts of a message that is not complete. */
-  drop(): void {
-    this.#parts = [];
   }
 }

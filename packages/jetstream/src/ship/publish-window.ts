@@ -1,4 +1,5 @@
 import { WalError } from '@walstack/codec';
+import { inSession, newSession } from '../messages/message-id.js';
 import type { LogStream, Outgoing } from '../stream/log-stream.js';
 
 /** A window that was full is filled again when this part of it is on its way. */
@@ -6,13 +7,15 @@ const LOW = 0.75;
 
 /**
  * Publishes messages in order without waiting for each: up to so many are on their way. Each one names the sequence of the one
- * before it, so where one is lost, none behind it is stored.
+ * before it, so where one is lost, none behind it is stored, and says how many before it were not acknowledged, so where another
+ * writer has taken a place, none behind it counts.
  */
 export class PublishWindow {
   readonly #stream: LogStream;
   readonly #messagesMax: number;
   readonly #bytesMax: number;
   readonly #failed: (error: unknown) => void;
+  readonly #session = newSession();
   #sequence: number;
   #messages = 0;
   #bytes = 0;
@@ -38,11 +41,6 @@ export class PublishWindow {
     this.#messagesMax = limits.messages;
     this.#bytesMax = limits.bytes;
     this.#failed = failed;
-  }
-
-  /** The sequence of the message that was published last. */
-  get sequence(): number {
-    return this.#sequence;
   }
 
   /** Messages that are on their way. */
@@ -77,9 +75,10 @@ export class PublishWindow {
   #send(message: Outgoing, stored: (sequence: number) => void): void {
     const { length } = message.bytes;
     const after = this.#sequence++;
-    this.#messages++;
+    const place = { after, ahead: this.#messages++ };
     this.#bytes += length;
-    this.#before = this.#acknowledged(this.#before, this.#stream.publish(message, after), after + 1, length, stored);
+    const publishing = this.#stream.publish({ ...message, id: inSession(message.id, this.#session) }, place);
+    this.#before = this.#acknowledged(this.#before, publishing, after + 1, length, stored);
   }
 
   /** Waits until nothing is on its way. */
@@ -108,7 +107,7 @@ export class PublishWindow {
     try {
       const got = await publishing;
       await before;
-      // The server knows the message from before: it is somewhere else in the stream.
+      // It is somewhere else in the stream.
       if (got !== sequence)
         throw new WalError(
           'WAL_STATE',

@@ -1,7 +1,7 @@
 import { type Lsn, type SegmentHeader, WalError } from '@walstack/codec';
 import type { SegmentEnd, StoredRecord } from '@walstack/mmap-reader/internal';
 import { decodeSegmentMessage, encodeFrames, encodeRecordMessage, encodeSegmentMessage } from '../messages/message.js';
-import { endId, logIdText, recordId, segmentId } from '../messages/message-id.js';
+import { endId, logIdText, partId, recordId, segmentId } from '../messages/message-id.js';
 import { split } from '../messages/parts.js';
 import { fenced } from '../options.js';
 import type { LogStream, StreamEnd } from '../stream/log-stream.js';
@@ -65,7 +65,7 @@ export class Shipping {
     if (this.#segment !== undefined && segment.number < this.#numberOf(this.#segment)) return;
     await this.#enter(segment);
     const bytes = encodeFrames(frames);
-    const id = endId(this.#logId, segment.number, this.#window.sequence);
+    const id = endId(this.#logId, segment.number);
     if (bytes.length > this.#stream.contentBytesMax) await this.#publishParts(id, bytes, () => {});
     else await this.#window.publish({ id, bytes, part: undefined }, () => {});
   }
@@ -86,12 +86,10 @@ export class Shipping {
   async #publishParts(id: string, whole: Uint8Array, stored: () => void): Promise<void> {
     const parts = split(whole, this.#stream.contentBytesMax);
     const of = parts.length;
-    // Parts that were left by a lost connection stay, and all are published again: their identities must be others.
-    const attempt = this.#window.sequence;
     for (const [index, bytes] of parts.entries()) {
       const part = { number: index + 1, of };
-      const partId = `${id}:${attempt}:${part.number}/${of}`;
-      await this.#window.publish({ id: partId, bytes, part }, part.number < of ? () => {} : stored);
+      const message = { id: partId(id, part.number, of), bytes, part };
+      await this.#window.publish(message, part.number < of ? () => {} : stored);
     }
   }
 
@@ -113,11 +111,18 @@ export class Shipping {
     const logId = logIdText(segment.logId);
     const bytes = encodeSegmentMessage(segment);
     if (this.#segment === undefined || Buffer.compare(bytes, this.#segment) !== 0) {
+      this.#checkNumber(segment);
       await this.#window.publish({ id: segmentId(logId, segment.number), bytes, part: undefined }, () => {});
       this.#segment = bytes;
     }
     this.#current = segment;
     this.#logId = logId;
+  }
+
+  /** Of a log that was cut at the end of the stream, the segment has a higher number. */
+  #checkNumber({ number, firstLsn }: SegmentHeader): void {
+    if (this.#segment === undefined || number > this.#numberOf(this.#segment)) return;
+    throw fenced(this.#stream.name, 'other-writer', `has another segment ${number} than the log`, firstLsn);
   }
 
   /** Checks the first record of the log. @returns whether the stream has it already */

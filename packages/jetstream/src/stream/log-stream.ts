@@ -19,6 +19,7 @@ import { aborted, onAbort, unlessAborted } from '@walstack/storage-io/internal';
 import { damaged, decodeSegmentMessage, isSegmentMessage, recordFrameIn } from '../messages/message.js';
 import { logIdIn } from '../messages/message-id.js';
 import { HEADERS_BYTES, PART_HEADER, PartJoiner, type PartNumber, parsePart } from '../messages/parts.js';
+import { AHEAD_HEADER, Places, publishedBy } from '../messages/places.js';
 import type { StreamSettings } from '../options.js';
 import { askLeader } from './elections.js';
 import { streamError } from './stream-errors.js';
@@ -47,6 +48,17 @@ export interface Outgoing {
   readonly bytes: Uint8Array;
   readonly part: PartNumber | undefined;
 }
+
+/** Where a message belongs. */
+export interface Place {
+  /** The sequence that the stream has to end with. */
+  readonly after: number;
+  /** How many messages up to that one are on their way. */
+  readonly ahead: number;
+}
+
+/** So many messages are asked for at a time. */
+const ASKED_AT_ONCE = 256;
 
 /** The stream of a log, by one connection, which is not opened again when it is lost. */
 export class LogStream {
@@ -115,14 +127,19 @@ export class LogStream {
     let segment: Uint8Array | undefined;
     let logId: string | undefined;
     const joiner = new PartJoiner();
+    const inPlace = new Map<number, boolean>();
     for (let sequence = state.last_seq; sequence >= Math.max(state.first_seq, 1) && state.messages > 0; sequence--) {
       const message = await this.#stored(sequence);
       const where = this.#where(sequence);
-      if (message === undefined)
+      if (message === undefined) {
+        // A limit of the stream may have dropped it meanwhile.
+        if ((await this.info()).state.first_seq > sequence) break;
         throw damaged(where, 'deleted', 'it was deleted: what the stream ends with is not known');
+      }
       const id = message.header.get('Nats-Msg-Id');
-      logId ??= logIdIn(id);
       if (logIdIn(id) === undefined) throw damaged(where, 'foreign', 'it is no message of a log');
+      if (!(await this.#isInPlace(message, inPlace))) continue;
+      logId ??= logIdIn(id);
       const part = message.header.get(PART_HEADER);
       if (part === '' && isSegmentMessage(message.data)) {
         segment ??= message.data;
@@ -170,6 +187,21 @@ export class LogStream {
     }
   }
 
+  /** Whether a message is in its place. @param known - of which messages that is known */
+  async #isInPlace({ seq, header }: StoredMsg, known: Map<number, boolean>): Promise<boolean> {
+    const { ahead } = publishedBy(seq, header);
+    const places = new Places();
+    for (let from = seq - ahead; from <= seq && !known.has(seq); from += ASKED_AT_ONCE) {
+      const count = Math.min(ASKED_AT_ONCE, seq + 1 - from);
+      const stored = await Promise.all(Array.from({ length: count }, (_, index) => this.#stored(from + index)));
+      for (const message of stored) {
+        if (message === undefined) continue;
+        known.set(message.seq, places.isInPlace(publishedBy(message.seq, message.header)));
+      }
+    }
+    return known.get(seq) !== false;
+  }
+
   /** The parts before the last one, and that; `undefined` for any other part: its message was never completed. */
   async #joined(joiner: PartJoiner, { number, of }: PartNumber, last: number): Promise<Uint8Array | undefined> {
     if (number < of) return undefined;
@@ -196,21 +228,18 @@ export class LogStream {
   /**
    * Publishes a message behind another one.
    *
-   * @param after - the sequence of the message that has to be the last one in the stream
    * @returns the sequence that it got
    * @throws `WAL_STATE` when another message is the last one, and what {@link open} throws; `WAL_NO_SPACE`
    */
-  async publish({ id, bytes, part }: Outgoing, after: number): Promise<number> {
+  async publish({ id, bytes, part }: Outgoing, { after, ahead }: Place): Promise<number> {
     const { subject, timeoutMs, stream } = this.#settings;
-    const options = { msgID: id, expect: { lastSequence: after, streamName: stream }, timeout: timeoutMs };
+    const expect = { lastSequence: after, streamName: stream };
+    const more = headers();
+    if (part !== undefined) more.set(PART_HEADER, `${part.number}/${part.of}`);
+    if (ahead > 0) more.set(AHEAD_HEADER, `${ahead}`);
     let ack: PubAck;
     try {
-      if (part === undefined) ack = await this.#client.publish(subject, bytes, options);
-      else {
-        const partHeaders = headers();
-        partHeaders.set(PART_HEADER, `${part.number}/${part.of}`);
-        ack = await this.#client.publish(subject, bytes, { ...options, headers: partHeaders });
-      }
+      ack = await this.#client.publish(subject, bytes, { msgID: id, expect, timeout: timeoutMs, headers: more });
     } catch (error) {
       throw streamError(error, stream, 'publishing');
     }

@@ -1,6 +1,7 @@
 import { type ConsumerMessages, DeliverPolicy, type JetStreamClient } from '@nats-io/jetstream';
 import { WalError } from '@walstack/codec';
-import { PART_HEADER, PartJoiner, parsePart } from '../messages/parts.js';
+import { PART_HEADER, PartJoiner } from '../messages/parts.js';
+import { Places, publishedBy } from '../messages/places.js';
 import type { StreamSettings } from '../options.js';
 import { askLeader } from './elections.js';
 import { streamError } from './stream-errors.js';
@@ -23,7 +24,7 @@ const ATTEMPTS = 4;
 const MESSAGES_AHEAD = 1000;
 
 /**
- * Reads the messages of a stream in order.
+ * Reads the messages of a stream that are in their place, in order. The one before the first of them has to be in its place.
  *
  * @param from - the first sequence
  * @param to - the last one; `Infinity` goes on with what is published later, and waits for that without a limit
@@ -37,7 +38,9 @@ export async function* streamMessages(
   timeoutMs: number,
 ): AsyncGenerator<StreamMessage, void, undefined> {
   if (from > to) return;
-  const messages = await consumed(client, from, { stream, timeoutMs });
+  // The message before tells whether the first one is in its place.
+  const messages = await consumed(client, Math.max(1, from - 1), { stream, timeoutMs });
+  const places = new Places();
   const joiner = new PartJoiner();
   const silence = watchdog(() => messages.stop(new WalError('WAL_TIMEOUT', `the stream ${stream} sends nothing`)));
   try {
@@ -46,12 +49,12 @@ export async function* streamMessages(
     for await (const message of messages) {
       silence.reset(limitMs);
       const sequence = message.seq;
+      const isInPlace = places.isInPlace(publishedBy(sequence, message.headers));
+      if (sequence < from) continue;
       const where = `message ${sequence} of the stream ${stream}`;
-      const part = message.headers?.get(PART_HEADER) ?? '';
       // Data of the client's buffer, which holds many messages.
       const bytes = new Uint8Array(message.data);
-      if (part === '') joiner.drop();
-      const whole = part === '' ? bytes : joiner.add(parsePart(part, where), bytes, where);
+      const whole = isInPlace ? joiner.next(message.headers?.get(PART_HEADER) ?? '', bytes, where) : undefined;
       if (whole !== undefined) {
         silence.stop();
         yield { sequence, where, bytes: whole, last: bytes };
