@@ -14,7 +14,7 @@ import { COMMANDS, type RegisterCommand } from './registry.js';
  * @param argv - the arguments, without the program's name
  * @param streams - what is read and written
  * @param more - further commands
- * @returns the exit code, when everything is written
+ * @returns the exit code, when everything is written, or the signal has ended the command and its output is not read
  */
 export async function run(
   argv: readonly string[],
@@ -25,7 +25,7 @@ export async function run(
   const closed = new AbortController();
   // Remarks that nothing reads any more end no command, and change no exit code.
   stderr.removeListener('error', ignored).on('error', ignored);
-  const out = new Output(stdout, closed);
+  const out = new Output(stdout, closed, signal);
   const paint = paintFor(out.isTerminal, env);
   const signals = signal === undefined ? closed.signal : AbortSignal.any([closed.signal, signal]);
   const context: Context = { out, err: stderr, stdin, signal: signals, paint, exitCode: ExitCode.ok };
@@ -37,8 +37,9 @@ export async function run(
   } catch (error) {
     code = report(error, context, argv.includes('--json'), paintFor(stderr.isTTY === true, env));
   }
-  await out.end();
-  return out.failure === undefined ? code : report(out.failure, context, false, paint);
+  const isPassedOn = await out.end();
+  if (out.failure !== undefined) return report(out.failure, context, false, paint);
+  return isPassedOn ? code : ExitCode.interrupted;
 }
 
 const ignored = (): void => {};

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SegmentedWal } from '@walstack/segmented';
 import { PortableWalWriter } from '@walstack/storage-io';
@@ -88,4 +88,45 @@ test('restore leaves nothing behind when the copy is damaged, the place taken, t
   expect(damaged.code).toBe(3);
   expect(damaged.err).toContain('its copy was removed again');
   expect(readdirSync(directory)).toEqual(names);
+});
+
+test('restore refuses logs of cores that do not belong together', async () => {
+  const directory = temporaryDirectory();
+  const at = (name: string): string => join(directory, name);
+  await makeCores(at('cores'));
+  rmSync(at('cores/core-1'), { recursive: true });
+  const refused = await cli(['restore', at('cores'), at('copy'), '--json']);
+  expect(refused.code).toBe(3);
+  expect(json(refused).error).toMatchObject({ code: 'WAL_CORRUPT', reason: 'missing-core' });
+  expect(readdirSync(directory)).toEqual(['cores']);
+});
+
+test('restore says what of a file of frames cannot be read', async () => {
+  const directory = temporaryDirectory();
+  const at = (name: string): string => join(directory, name);
+  const writer = await PortableWalWriter.open(at('frames'), { framed: true });
+  await writer.appendWithChecksum('one');
+  await writer.close();
+  appendFileSync(at('frames'), Buffer.from([9, 0, 0, 0, 1, 2, 3]));
+  expect((await cli(['restore', at('frames'), at('copy')])).out).toContain('7 bytes behind them cannot be read');
+  expect(json(await cli(['restore', at('frames'), at('other'), '--json']))).toMatchObject({
+    records: 1,
+    bytesBehind: 7,
+  });
+});
+
+test('restore makes a log that can be written of a backup that is kept read-only', async () => {
+  const directory = temporaryDirectory();
+  const [backup, log] = [join(directory, 'backup'), join(directory, 'log')];
+  await makeLog(backup);
+  for (const name of readdirSync(backup)) chmodSync(join(backup, name), 0o444);
+  chmodSync(backup, 0o555);
+  try {
+    expect(await cli(['restore', backup, log])).toMatchObject({ code: 0 });
+  } finally {
+    chmodSync(backup, 0o755);
+  }
+  const modes = ['', ...readdirSync(log)].map((name) => statSync(join(log, name)).mode & 0o600);
+  expect(modes).toEqual(modes.map(() => 0o600));
+  expect(await cli(['append', log], { input: 'more' })).toMatchObject({ code: 0, out: '61\n' });
 });

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { SegmentedWal } from '@walstack/segmented';
 import { expect, test } from 'vitest';
@@ -60,6 +61,20 @@ test('SIGINT ends tail -f in order', async () => {
   await wal.close();
 });
 
+test.each([
+  ['which goes on', ['cat', '--format', 'hex']],
+  ['which has ended but for its output', ['verify']],
+])('a signal ends a command whose output nothing reads, %s', async (_what, [command = '', ...options]) => {
+  const { run } = await import('@walstack/cli');
+  const log = join(temporaryDirectory(), 'log');
+  // More than an output gathers before it waits for its reader.
+  await makeLog(log, {}, 100);
+  const interrupted = new AbortController();
+  const stdout = new Writable({ write: () => void setImmediate(() => interrupted.abort()) });
+  const streams = { stdout, stderr: new PassThrough(), stdin: new PassThrough(), signal: interrupted.signal };
+  expect(await run([command, log, ...options], streams)).toBe(130);
+});
+
 test('help has examples and exit codes, and colours obey the terminal and NO_COLOR', async () => {
   const help = await cli(['verify', '--help']);
   expect(help.code).toBe(0);
@@ -73,7 +88,6 @@ test('help has examples and exit codes, and colours obey the terminal and NO_COL
 
 test('a program adds commands of its own', async () => {
   const { run } = await import('@walstack/cli');
-  const { PassThrough } = await import('node:stream');
   const stdout = new PassThrough();
   const streams = { stdout, stderr: new PassThrough(), stdin: new PassThrough() };
   const code = await run(['hello'], streams, [

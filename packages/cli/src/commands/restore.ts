@@ -9,7 +9,8 @@ import { refuseOpened } from '../log/locks.js';
 import { type FramesOptions, type ReadLogOptions, withFramesOptions, withLogOptions } from '../log/options.js';
 import { type Target, targetAt } from '../log/target.js';
 import { bytesText, countText } from '../output/units.js';
-import { verifyAll } from '../recovery/verification.js';
+import { UNREADABLE } from '../recovery/recovery-text.js';
+import { type Verdict, verifyAll, verifyTogether } from '../recovery/verification.js';
 import { copyDurably, makeDirectoriesDurably, nameFile, syncDirectory } from '../write/copy.js';
 
 type RestoreOptions = ReadLogOptions & FramesOptions;
@@ -46,8 +47,8 @@ async function restore(source: Target, to: string, options: RestoreOptions, cont
   try {
     const bytes = await copyDurably(from, draft, context);
     const copy = targetAt(draft);
-    const verdicts = await verifyAll(copy.kind === 'cores' ? copy.cores : [copy], options, context);
-    const failure = verdicts.find((verdict) => verdict.failure !== undefined)?.failure;
+    const verdicts = await verified(copy, options, context);
+    const failure = failureIn(verdicts);
     if (failure !== undefined) {
       context.err.write(`${from} cannot be verified: its copy was removed again\n`);
       throw failure;
@@ -59,15 +60,32 @@ async function restore(source: Target, to: string, options: RestoreOptions, cont
       await syncDirectory(dirname(to));
     }
     const records = verdicts.reduce((sum, { report, frames = 0 }) => sum + (report?.records ?? frames), 0);
-    if (options.json) return await context.out.json({ path: to, bytes, records });
+    const bytesBehind = verdicts.reduce((sum, verdict) => sum + (verdict.bytesBehind ?? 0), 0);
+    if (options.json) {
+      return await context.out.json({ path: to, bytes, records, ...(bytesBehind === 0 ? {} : { bytesBehind }) });
+    }
     const what = countText(records, source.kind === 'frames' ? 'frame' : 'record');
     await context.out.line(`${to}: ${context.paint('green', 'restored')} and verified, ${what}, ${bytesText(bytes)}`);
+    if (bytesBehind > 0) {
+      await context.out.line(`  ${countText(bytesBehind, 'byte')} behind them cannot be read: ${UNREADABLE}`);
+    }
   } catch (error) {
     await rm(draft, { recursive: true, force: true });
     if (made !== undefined) await removeEmpty(dirname(to), made);
     throw error;
   }
 }
+
+/** Verifies a copy: each log by itself, and whether those of all cores belong together. */
+async function verified(copy: Target, options: RestoreOptions, context: Context): Promise<readonly Verdict[]> {
+  if (copy.kind !== 'cores') return await verifyAll([copy], options, context);
+  const verdicts = await verifyAll(copy.cores, options, context);
+  if (failureIn(verdicts) !== undefined) return verdicts;
+  const together = await verifyTogether(copy, options, context);
+  return together === undefined ? verdicts : [...verdicts, together];
+}
+
+const failureIn = (verdicts: readonly Verdict[]): unknown => verdicts.find(({ ok }) => !ok)?.failure;
 
 /** Removes a directory and those above it, up to one, as far as they are empty. */
 async function removeEmpty(path: string, last: string): Promise<void> {

@@ -43,9 +43,7 @@ async function verify(log: string, options: VerifyLogOptions, context: Context):
   const isSound = verdicts.every(({ ok }) => ok);
   if (target.kind === 'cores' && isWhole && isSound && !isOpened(target)) {
     const together = await verifyTogether(target, options, context);
-    const lacksKey = WalError.is(together.failure) && together.failure.reason === 'missing-key';
-    if (lacksKey) context.err.write('without --key-file it is not verified that the cores belong together\n');
-    else verdicts.push(together);
+    if (together !== undefined) verdicts.push(together);
   }
   for (const verdict of verdicts) {
     const { failure } = verdict;

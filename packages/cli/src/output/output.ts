@@ -3,6 +3,9 @@ import type { OutputStream } from './output-stream.js';
 
 const BUFFER_BYTES = 64 * 1024;
 
+/** So long an interrupted command waits until its output is read. */
+const INTERRUPTED_MS = 1000;
+
 /** Characters that a terminal obeys, or that change the direction of text. */
 const OBEYED = /[\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g;
 
@@ -27,13 +30,21 @@ export function jsonLine(value: unknown): string {
 export class Output {
   readonly #stream: OutputStream;
   readonly #closed: AbortController;
+  readonly #interrupted: AbortSignal | undefined;
+  /** Nothing waits any more for room in the stream. */
+  readonly #ended: AbortSignal;
   #pieces: Uint8Array[] = [];
   #bytes = 0;
 
-  /** @param closed - aborted when nothing reads the output any more */
-  constructor(stream: OutputStream, closed: AbortController) {
+  /**
+   * @param closed - aborted when nothing reads the output any more
+   * @param interrupted - aborted when the command is to end, also where its output is not read and not closed
+   */
+  constructor(stream: OutputStream, closed: AbortController, interrupted?: AbortSignal) {
     this.#stream = stream;
     this.#closed = closed;
+    this.#interrupted = interrupted;
+    this.#ended = interrupted === undefined ? closed.signal : AbortSignal.any([closed.signal, interrupted]);
     stream.on('error', this.#failed);
   }
 
@@ -83,15 +94,38 @@ export class Output {
     this.#bytes = 0;
     if (this.isClosed) return;
     if (this.#stream.write(piece)) return;
-    await once(this.#stream, 'drain', { signal: this.#closed.signal }).catch(() => {});
+    await once(this.#stream, 'drain', { signal: this.#ended }).catch(() => {});
   }
 
-  /** Writes the rest, and waits until the stream has passed it on. */
-  async end(): Promise<void> {
+  /**
+   * Writes the rest, and waits until the stream has passed it on: once the command is interrupted not for long.
+   *
+   * @returns whether it was passed on, or nothing reads it any more
+   */
+  async end(): Promise<boolean> {
     await this.flush();
-    if (!this.isClosed) await new Promise<void>((resolve) => this.#stream.write('', () => resolve()));
+    const isPassedOn = this.isClosed || (await this.#passedOn());
     this.#stream.removeListener('error', this.#failed);
     // A late error of a reader that has ended.
     this.#stream.on('error', () => {});
+    return isPassedOn;
+  }
+
+  #passedOn(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const interrupted = this.#interrupted;
+      let timer: NodeJS.Timeout | undefined;
+      const settle = (isPassedOn: boolean): void => {
+        clearTimeout(timer);
+        interrupted?.removeEventListener('abort', interrupt);
+        resolve(isPassedOn);
+      };
+      const interrupt = (): void => {
+        timer = setTimeout(settle, INTERRUPTED_MS, false);
+      };
+      if (interrupted?.aborted === true) interrupt();
+      else interrupted?.addEventListener('abort', interrupt, { once: true });
+      this.#stream.write('', () => settle(true));
+    });
   }
 }

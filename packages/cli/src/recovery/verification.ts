@@ -53,12 +53,24 @@ export async function verifyAll(
   return verdicts;
 }
 
-/** Whether the logs of all cores belong together, once each by itself is sound. */
-export async function verifyTogether(target: CoresTarget, options: VerifyOptions, context: Context): Promise<Verdict> {
+/**
+ * Whether the logs of all cores belong together, once each by itself is sound.
+ *
+ * @returns `undefined`, with a remark, where that cannot be found out without keys
+ */
+export async function verifyTogether(
+  target: CoresTarget,
+  options: VerifyOptions,
+  context: Context,
+): Promise<Verdict | undefined> {
   const begun = performance.now();
   const { recovered, refusal } = await attemptOf(target, 'strict', options, context);
   const seconds = (performance.now() - begun) / 1000;
   const found = { path: target.directory, bytes: 0, seconds };
+  if (refusal?.reason === 'missing-key') {
+    context.err.write('without --key-file it is not verified that the cores belong together\n');
+    return undefined;
+  }
   if (recovered === undefined) return { ...found, ok: false, failure: refusal };
   return { ...found, ok: true, recovered };
 }

@@ -20,7 +20,8 @@ const PIECE_BYTES = 1024 * 1024;
 const isLock = (name: string): boolean => name.startsWith(FileName.lock);
 
 /**
- * Copies a file, or a directory with everything in it but its locks. Durable on return, but for the name of `to` itself.
+ * Copies a file, or a directory with everything in it but its locks. The owner may write the copy, also of what is kept read-only.
+ * Durable on return, but for the name of `to` itself.
  *
  * @param to - must not exist
  * @returns how many bytes were copied
@@ -37,7 +38,8 @@ export async function copyDurably(from: string, to: string, context: Context): P
     progress.show({ phase: 'copy', bytes, totalBytes });
   };
   try {
-    for (const each of directories) await mkdir(join(to, relative(from, each)), { mode: (await stat(each)).mode });
+    for (const each of directories)
+      await mkdir(join(to, relative(from, each)), { mode: (await stat(each)).mode | 0o700 });
     for (const file of files) await copyFile(file, join(to, relative(from, file.path)), copied, context.signal);
     for (const each of directories.reverse()) await syncDirectory(join(to, relative(from, each)));
   } finally {
@@ -68,7 +70,7 @@ async function copyFile(
       done(null, piece);
     },
   });
-  const into = createWriteStream(to, { flags: 'wx', mode: mode & 0o777, flush: true });
+  const into = createWriteStream(to, { flags: 'wx', mode: (mode & 0o777) | 0o600, flush: true });
   await pipeline(createReadStream(path, { highWaterMark: PIECE_BYTES }), count, into, { signal });
 }
 
