@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { Wal } from '@walstack/wal';
+import { checkEarlierLog } from './earlier-log.js';
 import { logIn, TYPES } from './events.js';
 import { OrderStore } from './order-store.js';
 import { type Projection, projected, rebuilt } from './projection.js';
@@ -28,10 +29,13 @@ const start = (program: string, ...args: string[]): ChildProcess =>
     stdio: ['ignore', 'pipe', 'inherit'],
   });
 
-/** Removes the shop of an earlier run; other files are kept. */
-function removeEarlier(directory: string): void {
-  for (const name of ['log', 'projections', 'snapshot.json', 'snapshot.json.new']) {
-    rmSync(join(directory, name), { recursive: true, force: true });
+/** Removes the shop of an earlier run; other files are kept, and so is everything where `log` is no log. */
+async function removeEarlier(directory: string): Promise<void> {
+  await checkEarlierLog(logIn(directory));
+  rmSync(logIn(directory), { recursive: true, force: true });
+  const projections = [sales, board].map(({ name }) => `projections/${name}.json`);
+  for (const file of ['snapshot.json', ...projections]) {
+    for (const name of [file, `${file}.new`]) rmSync(join(directory, name), { force: true });
   }
 }
 
@@ -47,7 +51,7 @@ async function storeEarlierForm(directory: string): Promise<void> {
 
 /** Takes orders while the writing process and the projections are killed, and compares what is there with all events. */
 export async function runDemo(directory: string, orders: number, kills: number): Promise<DemoResult> {
-  removeEarlier(directory);
+  await removeEarlier(directory);
   await storeEarlierForm(directory);
   const acknowledged = new Map<string, number>([['order-1', 3]]);
   let count = 3;

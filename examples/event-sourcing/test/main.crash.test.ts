@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,6 +27,14 @@ test('while the process that takes orders and the projections are killed, no com
   const { articles } = JSON.parse(/^sales.*?:\n(.*?\n})\n/ms.exec(run('rebuild').stdout)?.[1] ?? '{}');
   // Five articles, one of them bought by the order of the earlier form, too.
   expect(Object.keys(articles).sort()).toEqual(['bread', 'coffee', 'milk', 'sugar', 'tea']);
+});
+
+test('the demo does not remove a directory of another purpose', () => {
+  const note = join(directory, 'log', 'note.txt');
+  mkdirSync(join(directory, 'log'));
+  writeFileSync(note, 'mine');
+  expect(run('demo', '--orders', '10')).toMatchObject({ status: 1, stderr: expect.stringContaining('note.txt') });
+  expect(readFileSync(note, 'utf8')).toBe('mine');
 });
 
 test('the command line', () => {

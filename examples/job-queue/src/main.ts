@@ -2,6 +2,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Check, check } from './check.js';
+import { checkEarlierLog } from './earlier-log.js';
 import { JobQueue } from './queue.js';
 import { Workers } from './workers.js';
 
@@ -36,18 +37,19 @@ async function main(argv: readonly string[]): Promise<void> {
     console.log(HELP);
     return;
   }
-  removeEarlier(data);
+  await removeEarlier(data);
   console.log(`${jobs} jobs for ${workers} workers, of which one is killed ${kills} times`);
   const added = await run(data, jobs, workers, kills);
   print(jobs, kills, await check(data, workers, added));
 }
 
-/** Removes the queue of an earlier run; other files are kept. */
-function removeEarlier(data: string): void {
-  if (!existsSync(data)) return;
-  for (const name of readdirSync(data)) {
-    if (/^(jobs|results-\d+|calls-\d+\.txt)$/.test(name)) rmSync(join(data, name), { recursive: true });
-  }
+/** Removes the queue of an earlier run; other files are kept, and so is everything where a directory is no log. */
+async function removeEarlier(data: string): Promise<void> {
+  const names = existsSync(data) ? readdirSync(data) : [];
+  const logs = names.filter((name) => /^(jobs|results-\d+)$/.test(name));
+  for (const name of logs) await checkEarlierLog(join(data, name));
+  for (const name of logs) rmSync(join(data, name), { recursive: true });
+  for (const name of names) if (/^calls-\d+\.txt$/.test(name)) rmSync(join(data, name));
 }
 
 /** Adds the jobs and kills workers meanwhile, and waits until all jobs are done. */

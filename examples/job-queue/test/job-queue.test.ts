@@ -1,5 +1,5 @@
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -39,6 +39,22 @@ test('each job has one result, while workers are killed', () => {
   expect(Number(last)).toBeGreaterThan(500);
   expect(rowsOf(run('--jobs', '60', '--kills', '0').stdout)).toMatchObject({ jobs: 60, done: 60, lost: 0 });
 }, 120_000);
+
+test('a directory of another purpose is not removed, nor the queue of a run that goes on', async () => {
+  const note = join(directory, 'jobs', 'note.txt');
+  mkdirSync(join(directory, 'jobs'), { recursive: true });
+  writeFileSync(note, 'mine');
+  expect(run('--jobs', '1', '--kills', '0')).toMatchObject({ status: 1, stderr: expect.stringContaining('note.txt') });
+  expect(readFileSync(note, 'utf8')).toBe('mine');
+  rmSync(note);
+  const queue = await JobQueue.open(directory, 1);
+  expect(run('--jobs', '1', '--kills', '0')).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('LOCK is held'),
+  });
+  expect(await queue.add('task', 'key')).toBe(1);
+  await queue.close();
+});
 
 /** Works until a shard has so many results, each handled by `handle`. */
 async function workUntil(count: number, handle: (task: unknown) => Promise<unknown>): Promise<Result[]> {

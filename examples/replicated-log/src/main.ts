@@ -1,8 +1,9 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { demo, type Report } from './demo.js';
+import { checkEarlierLog } from './earlier-log.js';
 import { hasServer } from './servers.js';
 
 const HELP = `Takes payments that a cluster of NATS JetStream has before they are acknowledged. In the middle, the machine is lost.
@@ -12,8 +13,8 @@ const HELP = `Takes payments that a cluster of NATS JetStream has before they ar
   --data DIR      where the logs go (default data/replicated-log); those of an earlier run are removed, other files are kept
   --help          this text`;
 
-/** What a run makes in its directory. */
-const MADE = ['cluster', 'replica', 'machine-1', 'machine-2'] as const;
+/** The logs that a run makes in its directory, beside the files of the cluster. */
+const LOGS = ['replica', 'machine-1', 'machine-2'] as const;
 
 /** What is wrong with the command line, in words for the user. */
 class UsageError extends Error {}
@@ -25,12 +26,21 @@ async function main(): Promise<void> {
     throw new Error('there is no nats-server here (Debian: apt-get install nats-server); or give --servers');
   }
   mkdirSync(data, { recursive: true });
-  for (const name of MADE) rmSync(join(data, name), { recursive: true, force: true });
+  await removeEarlier(data);
   console.log(`${payments} payments, each of which is replicated before it is acknowledged`);
   const report = await demo(data, payments, servers, (text) => console.log(`  ${text}`));
   console.log();
   for (const [name, value] of Object.entries(report)) console.log(`  ${name.padEnd(14)} ${String(value).padStart(8)}`);
   if (!isSound(report)) process.exitCode = 1;
+}
+
+/** Removes what an earlier run has made; other files are kept, and so is everything where a directory is none of a run. */
+async function removeEarlier(data: string): Promise<void> {
+  for (const name of LOGS) await checkEarlierLog(join(data, name));
+  const cluster = join(data, 'cluster');
+  const stranger = existsSync(cluster) && readdirSync(cluster).find((name) => !/^server-\d+$/.test(name));
+  if (stranger) throw new UsageError(`${cluster} holds ${stranger}, which no run has made: use another directory`);
+  for (const name of ['cluster', ...LOGS]) rmSync(join(data, name), { recursive: true, force: true });
 }
 
 const isSound = ({ lost, duplicated, different, agrees }: Report): boolean =>
