@@ -1,6 +1,6 @@
-import { cpSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseSegmentFileName } from '@walstack/codec';
+import { decodeSegmentHeader, FileName, parseSegmentFileName } from '@walstack/codec';
 import { LogReplica, LogShipper, type ReplicaOptions } from '@walstack/jetstream';
 import { replayDirectory } from '@walstack/mmap-reader';
 import { Wal } from '@walstack/wal';
@@ -87,6 +87,72 @@ describe.skipIf(withoutServer !== undefined)('a replica', () => {
     await again.reached(600);
     await again.close();
     await expectEqual(wal.directory, copy);
+  });
+
+  /** What a kill leaves of a directory. */
+  const killed = (directory: string): string => {
+    const copy = target();
+    cpSync(directory, copy, { recursive: true, filter: (path) => !path.endsWith('LOCK') });
+    return copy;
+  };
+
+  test('goes on when it is killed before it has stored how far it is', async () => {
+    const { stream, wal } = await shipped(300);
+    const directory = target();
+    await start(directory, { ...stream, storeMs: 2 ** 30 }).reached(300);
+    const copy = killed(directory);
+    // The log goes on by itself there: that is another one.
+    const other = killed(directory);
+    const written = await Wal.open(other);
+    await written.commit('other');
+    await written.shutdown();
+    await commitMany(wal, 30);
+    const again = start(copy, stream);
+    await again.reached(330);
+    await again.close();
+    await expectEqual(wal.directory, copy);
+    expect(await rejection(start(other, stream).ended())).toMatchObject({ code: 'WAL_FENCED', lsn: 301 });
+  });
+
+  test('goes on when it is killed at any moment of a cut', async () => {
+    const { stream, wal, shipper } = await shipped(600);
+    const directory = target();
+    const replica = start(directory, { ...stream, storeMs: 2 ** 30 });
+    await replica.reached(600);
+    await replica.close();
+    const before = killed(directory);
+    const again = start(directory, { ...stream, storeMs: 2 ** 30 });
+    await again.reached(600);
+    await wal.truncateAfter(100);
+    await commitMany(wal, 30);
+    await shipper.replicated(130);
+    await until(() => again.lastLsn === 130);
+    const behind = killed(directory);
+    const segmentsOf = (path: string) => readdirSync(path).filter((name) => parseSegmentFileName(name) !== undefined);
+    const begun = segmentsOf(behind).at(-1) as string;
+    const removed = segmentsOf(before).filter((name) => !segmentsOf(behind).includes(name));
+    expect(removed.length).toBeGreaterThan(2);
+    // The place is stored, and the segment a draft; of the others so many are removed.
+    const states = [behind];
+    for (let count = 0; count <= removed.length; count++) {
+      const state = killed(before);
+      for (const name of removed.slice(removed.length - count)) rmSync(join(state, name));
+      cpSync(join(behind, 'replica'), join(state, 'replica'));
+      const draft = join(state, FileName.nextSegment);
+      cpSync(join(behind, begun), draft);
+      truncateSync(draft, decodeSegmentHeader(readFileSync(draft), draft).blockBytes);
+      states.push(state);
+    }
+    // And before the place is stored.
+    states.push(killed(before));
+    for (const state of states) {
+      const next = start(state, stream);
+      await until(() => next.lastLsn === 130 || next.failure !== undefined);
+      await next.close();
+      expect(next.failure).toBeUndefined();
+      await expectEqual(wal.directory, state);
+      expect(await storedRecords(state)).toHaveLength(130);
+    }
   });
 
   test('cut connections, and a log that is cut', async () => {

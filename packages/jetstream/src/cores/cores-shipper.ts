@@ -105,7 +105,9 @@ export class CoresShipper {
   ): Promise<void> {
     const { signal } = checkOptions('options', options, ['signal']);
     checkSignal(signal);
-    const waiting = places.map(({ coreId, durableLsn }) => this.#shipperOf(coreId).replicated(durableLsn, options));
+    // All of them before any waits: a call that is rejected here leaves none behind.
+    const shippers = places.map(({ coreId, durableLsn }) => ({ shipper: this.#shipperOf(coreId), durableLsn }));
+    const waiting = shippers.map(({ shipper, durableLsn }) => shipper.replicated(durableLsn, options));
     try {
       await Promise.all(waiting);
     } catch (error) {

@@ -159,9 +159,10 @@ export class LogReplica {
       const files = await this.#open();
       try {
         this.#lastLsn = (files.position?.nextLsn ?? 1) - 1;
+        this.#waiters.reached(this.#lastLsn, 0);
         while (!this.#closing.signal.aborted) await this.#attempt(files);
       } finally {
-        await files.store(this.#stream.stream).finally(() => files.close());
+        await files.store().finally(() => files.close());
       }
     } catch (error) {
       this.#failure = error instanceof Error ? error : new Error(String(error));
@@ -173,7 +174,7 @@ export class LogReplica {
   async #open(): Promise<ReplicaFiles> {
     const io = openStorageIo('auto', { needs: 'async' });
     try {
-      return await ReplicaFiles.open(this.#directory, io);
+      return await ReplicaFiles.open(this.#directory, this.#stream.stream, io);
     } catch (error) {
       await io.dispose();
       throw error;
@@ -268,7 +269,7 @@ export class LogReplica {
     const dueMs = this.#storedAt + this.#storeMs - performance.now();
     if (dueMs > 0) this.#timer ??= setTimeout(() => this.#tick(files), dueMs);
     else {
-      await files.store(this.#stream.stream);
+      await files.store();
       this.#storedAt = performance.now();
     }
   }

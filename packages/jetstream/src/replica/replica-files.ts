@@ -1,14 +1,15 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FileName, type Lsn, parseSegmentFileName, type SegmentHeader, WalError } from '@walstack/codec';
+import { FileName, type Lsn, type SegmentHeader, WalError } from '@walstack/codec';
 import { type StoredRecord, sameId } from '@walstack/mmap-reader/internal';
 import type { StorageIo } from '@walstack/storage-io';
 import { DIRECTORY_MODE_DEFAULT, FILE_MODE_DEFAULT } from '@walstack/storage-io/internal';
 import { LocalRecords } from '../restore/local-records.js';
-import { isFree, SegmentFiles } from '../restore/segment-files.js';
+import { isFree, SegmentFiles, type SegmentPlace } from '../restore/segment-files.js';
 import type { LogMessage } from '../restore/stream-log.js';
 import { headerOf } from '../ship/source.js';
-import { hashOf, type ReplicaPlace, readPlace, writePlace } from './replica-place.js';
+import { finishCut, segmentNames } from './replica-cut.js';
+import { hashOf, NOWHERE, type ReplicaPlace, readPlace, writePlace } from './replica-place.js';
 
 /** A message of a stream, and the hash of the bytes of its last part. */
 interface Message {
@@ -28,6 +29,7 @@ interface Position {
  */
 export class ReplicaFiles {
   readonly #directory: string;
+  readonly #stream: string;
   readonly #io: StorageIo;
   readonly #unlock: () => void;
   readonly #files: SegmentFiles;
@@ -36,10 +38,12 @@ export class ReplicaFiles {
   #turn: Promise<unknown> = Promise.resolve();
   #position: Position | undefined;
   #message: Message | undefined;
-  #storedSequence: number;
+  /** The sequence that is stored; `undefined` when the directory is not known as that of a replica yet. */
+  #storedSequence: number | undefined;
 
   private constructor(
     directory: string,
+    stream: string,
     io: StorageIo,
     unlock: () => void,
     files: SegmentFiles,
@@ -47,18 +51,20 @@ export class ReplicaFiles {
     header: SegmentHeader | undefined,
   ) {
     this.#directory = directory;
+    this.#stream = stream;
     this.#io = io;
     this.#unlock = unlock;
     this.#files = files;
-    this.#storedSequence = place?.sequence ?? 0;
-    if (place === undefined || header === undefined) return;
+    this.#storedSequence = place?.sequence;
+    if (place === undefined) return;
+    this.#local = new LocalRecords(io, directory);
+    if (header === undefined) return;
     this.#message = { sequence: place.sequence, hash: () => place.hash };
     this.#position = { header, nextLsn: place.nextLsn };
-    this.#local = new LocalRecords(io, directory);
   }
 
   /** Locks the directory, for this and every writer. @throws `WAL_LOCKED`, `WAL_FOREIGN_DIRECTORY` when it is that of another log */
-  static async open(directory: string, io: StorageIo): Promise<ReplicaFiles> {
+  static async open(directory: string, stream: string, io: StorageIo): Promise<ReplicaFiles> {
     await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE_DEFAULT });
     const place = await readPlace(directory);
     if (place === undefined && !(await isFree(directory)) && (await hasSegments(directory))) {
@@ -68,7 +74,10 @@ export class ReplicaFiles {
     const unlock = io.lock(join(directory, FileName.lock), FILE_MODE_DEFAULT);
     try {
       const files = new SegmentFiles(directory, true);
-      if (place === undefined) return new ReplicaFiles(directory, io, unlock, files, undefined, undefined);
+      if (place === undefined || place.segment === NOWHERE.segment) {
+        return new ReplicaFiles(directory, stream, io, unlock, files, place, undefined);
+      }
+      await finishCut(directory, place);
       const headers = (await segmentNames(directory))
         .filter(({ number }) => number <= place.segment)
         .map(({ name }) => headerOf(join(directory, name)));
@@ -77,7 +86,7 @@ export class ReplicaFiles {
         throw new WalError('WAL_CORRUPT', what, { path: directory, reason: 'missing-segment' });
       }
       await files.resume(headers, place);
-      return new ReplicaFiles(directory, io, unlock, files, place, headers.at(-1));
+      return new ReplicaFiles(directory, stream, io, unlock, files, place, headers.at(-1));
     } catch (error) {
       unlock();
       throw error;
@@ -100,7 +109,12 @@ export class ReplicaFiles {
       const { sequence, last } = message;
       if (message.kind === 'segment') {
         await this.#checkSegment(message.header);
-        await this.#files.begin(message.header);
+        // From now on what is found in the directory is known to be from here.
+        if (this.#storedSequence === undefined) await this.#storePlace(NOWHERE, { sequence: 0, hash: () => '' });
+        // Where it was, and the segment of that, may be cut off: it must not go on there.
+        await this.#files.begin(message.header, (place) =>
+          this.#storePlace(place, { sequence, hash: () => hashOf(last) }),
+        );
         this.#position = { header: message.header, nextLsn: message.header.firstLsn };
       } else await this.#addFrames(message);
       this.#message = { sequence, hash: () => hashOf(last) };
@@ -128,16 +142,18 @@ export class ReplicaFiles {
     });
   }
 
+  async #storePlace(place: SegmentPlace, { sequence, hash }: Message): Promise<void> {
+    await writePlace(this.#directory, { ...place, stream: this.#stream, sequence, hash: hash() });
+    this.#storedSequence = sequence;
+  }
+
   /** Makes everything durable, and stores how far that is, unless nothing is new. */
-  store(stream: string): Promise<void> {
+  store(): Promise<void> {
     return this.#inTurn(async () => {
       const message = this.#message;
       if (message === undefined || message.sequence === this.#storedSequence) return;
       const place = await this.#files.sync();
-      if (place === undefined) return;
-      const { sequence } = message;
-      await writePlace(this.#directory, { ...place, stream, sequence, hash: message.hash() });
-      this.#storedSequence = sequence;
+      if (place !== undefined) await this.#storePlace(place, message);
     });
   }
 
@@ -181,11 +197,6 @@ export class ReplicaFiles {
     this.#turn = answer.catch(() => {});
     return answer;
   }
-}
-
-async function segmentNames(directory: string) {
-  const names = (await readdir(directory)).flatMap((name) => parseSegmentFileName(name) ?? []);
-  return names.sort((one, other) => one.number - other.number);
 }
 
 const hasSegments = async (directory: string): Promise<boolean> => (await segmentNames(directory)).length > 0;

@@ -18,6 +18,9 @@ export interface ReplicaPlace extends SegmentPlace {
   readonly hash: string;
 }
 
+/** Before the first segment: it begins there again. */
+export const NOWHERE: SegmentPlace = { segment: 0, end: 0, nextLsn: 1 };
+
 /** The hash in a {@link ReplicaPlace}. */
 export const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 

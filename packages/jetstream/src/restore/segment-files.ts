@@ -93,21 +93,30 @@ export class SegmentFiles {
     return this.#open?.nextLsn;
   }
 
-  /** Begins a segment, which ends the one before, or is in place of some before. */
-  async begin(header: SegmentHeader): Promise<void> {
+  /**
+   * Begins a segment, which ends the one before, or is in place of some before.
+   *
+   * @param beforeRemoving - called before the files of those are removed, with where the log goes on: the segment has the name of a draft then
+   */
+  async begin(header: SegmentHeader, beforeRemoving?: (place: SegmentPlace) => Promise<void>): Promise<void> {
     await this.#endSegment();
-    while ((this.#headers.at(-1)?.firstLsn ?? 0) >= header.firstLsn) {
-      const removed = this.#pathOf(this.#headers.pop() as SegmentHeader);
-      await onDisk('remove', removed, () => rm(removed));
-    }
     const path = this.#pathOf(header);
     const block = new Uint8Array(header.blockBytes);
     encodeSegmentHeader(block, header);
+    const isCut = this.#endsBehind(header.firstLsn);
+    if (isCut && beforeRemoving !== undefined) {
+      await onDisk('write', path, () => this.#makeDraft(block));
+      await beforeRemoving({ segment: header.number, end: block.length, nextLsn: header.firstLsn });
+    }
+    while (this.#endsBehind(header.firstLsn)) {
+      const removed = this.#pathOf(this.#headers.pop() as SegmentHeader);
+      await onDisk('remove', removed, () => rm(removed));
+    }
     if (this.#isReplica && this.#headers.length === 0 && header.predecessor !== undefined) {
       await this.#writeCheckpoint(header);
     }
     const file = await onDisk('open', path, () =>
-      this.#isReplica ? this.#openNamed(path, block) : open(path, 'wx', FILE_MODE_DEFAULT),
+      this.#isReplica ? this.#openNamed(path, block, isCut) : open(path, 'wx', FILE_MODE_DEFAULT),
     );
     this.#hasNewFile = true;
     this.#headers.push(header);
@@ -116,21 +125,24 @@ export class SegmentFiles {
     this.#gather(block);
   }
 
+  /** Whether the last segment begins with an LSN, or behind it. */
+  #endsBehind(lsn: Lsn): boolean {
+    return (this.#headers.at(-1)?.firstLsn ?? 0) >= lsn;
+  }
+
   /** Opens a segment of a replica, which has its name only with its header: others may read it at any time. */
-  async #openNamed(path: string, block: Uint8Array): Promise<FileHandle> {
-    const present = await this.#openPresent(path, block.subarray(0, SEGMENT_HEADER_BYTES));
+  async #openNamed(path: string, block: Uint8Array, isMade: boolean): Promise<FileHandle> {
+    const present = isMade ? undefined : await this.#openPresent(path, block.subarray(0, SEGMENT_HEADER_BYTES));
     if (present !== undefined) return present;
+    if (!isMade) await this.#makeDraft(block);
+    await rename(join(this.#directory, FileName.nextSegment), path);
+    return await open(path, 'r+');
+  }
+
+  /** Writes the header of a segment, durably. */
+  async #makeDraft(block: Uint8Array): Promise<void> {
     const draft = join(this.#directory, FileName.nextSegment);
-    const file = await open(draft, 'w+', FILE_MODE_DEFAULT);
-    try {
-      await file.writeFile(block);
-      await file.sync();
-      await rename(draft, path);
-      return file;
-    } catch (error) {
-      await file.close();
-      throw error;
-    }
+    await writeFile(draft, block, { mode: FILE_MODE_DEFAULT, flush: true });
   }
 
   /** Opens a segment that is there from before a crash, with this header: what is written again are the same bytes. */

@@ -235,9 +235,7 @@ export class LogShipper {
     const recordsBefore = this.#records;
     this.#session = new ShipSession(this.#source, this.#settings, {
       began: () => this.#enter('shipping', undefined),
-      begunEmpty: (nextLsn) => {
-        this.#replicatedLsn = Math.max(this.#replicatedLsn, nextLsn - 1);
-      },
+      begunEmpty: (nextLsn) => this.#reached(nextLsn - 1, this.#source.segmentOf(nextLsn - 1) ?? 0),
       stored: (record, isPublished) => this.#stored(record, isPublished),
     });
     // It may have been closed meanwhile.
@@ -274,9 +272,13 @@ export class LogShipper {
       this.#records++;
       this.#bytes += record.bytes.length;
     }
+    this.#reached(lsn, record.segment.number);
+  }
+
+  #reached(lsn: Lsn, segment: number): void {
     this.#replicatedLsn = lsn;
-    this.#replicatedSegment = record.segment.number;
-    this.#waiters.reached(lsn, record.segment.number);
+    this.#replicatedSegment = segment;
+    this.#waiters.reached(lsn, segment);
   }
 
   #enter(state: ShipState, error: Error | undefined): void {

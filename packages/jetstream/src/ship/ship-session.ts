@@ -17,7 +17,7 @@ const BATCH = 256;
 export interface SessionListener {
   /** The stream ends where the log does, or can go on from there. */
   readonly began: () => void;
-  /** The stream has where the log goes on, which has no record any more. */
+  /** The stream has everything before where the log goes on, which has no record before that any more. */
   readonly begunEmpty: (nextLsn: Lsn) => void;
   /** A record, and all before it, are stored in the stream, and may have been before. */
   readonly stored: (record: StoredRecord, isPublished: boolean) => void;
@@ -149,6 +149,7 @@ export class ShipSession {
         if (this.#ending.signal.aborted) return;
         // The last record of the stream was truncated: the one behind it is the first in the log.
         if (from !== lastLsn || !isTruncatedUpTo(error, lastLsn)) throw new SourceError(error);
+        this.#listener.begunEmpty((lastLsn as Lsn) + 1);
         return await this.#follow((lastLsn as Lsn) + 1, lastLsn, shipping, published);
       }
       for (const record of records) {
