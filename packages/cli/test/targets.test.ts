@@ -1,11 +1,11 @@
-import { symlinkSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SegmentedWal } from '@walstack/segmented';
 import { PortableWalWriter } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { cli, json, jsonLines } from './support/cli.js';
-import { contentOf, makeCores, makeEncryptedLog, makeLog } from './support/logs.js';
+import { contentOf, makeCores, makeEncryptedLog, makeLog, segmentsOf } from './support/logs.js';
 
 describe('the log of a core is known by its segments, and not by its name', () => {
   test('a log that only has such a name is a log like others', async () => {
@@ -41,6 +41,42 @@ describe('the log of a core is known by its segments, and not by its name', () =
       expect(await cli([command, path]), command).toMatchObject({ code: 0 });
     }
   });
+});
+
+describe('in a per-core log, a directory without a segment', () => {
+  const commands = ['cat', 'inspect', 'stats', 'verify', 'explain', 'repair'];
+
+  test('is what a crash leaves where a core was added: the log is sound', async () => {
+    const directory = temporaryDirectory();
+    const cores = join(directory, 'cores');
+    await makeCores(cores);
+    const entries = (await cli(['cat', cores])).out;
+    mkdirSync(join(cores, 'core-2'));
+    for (const command of commands) expect(await cli([command, cores]), command).toMatchObject({ code: 0 });
+    expect((await cli(['cat', cores])).out).toBe(entries);
+    expect(await cli(['restore', cores, join(directory, 'copy')])).toMatchObject({ code: 0 });
+    expect((await cli(['cat', join(directory, 'copy')])).out).toBe(entries);
+  });
+
+  test('of a core that had a log is damage', async () => {
+    const cores = join(temporaryDirectory(), 'cores');
+    await makeCores(cores);
+    for (const path of segmentsOf(join(cores, 'core-1'))) rmSync(path);
+    for (const command of ['verify', 'explain', 'repair']) {
+      const { code, out } = await cli([command, cores]);
+      expect(code, command).toBe(3);
+      expect(out).toContain('names core 1, whose log is missing');
+    }
+  });
+});
+
+test('a header of a core that cannot be read is damage, also for what prints entries', async () => {
+  const cores = join(temporaryDirectory(), 'cores');
+  await makeCores(cores);
+  for (const path of segmentsOf(join(cores, 'core-1'))) writeFileSync(path, Buffer.alloc(8192, 1));
+  for (const command of ['cat', 'export', 'inspect', 'verify', 'explain']) {
+    expect(await cli([command, cores]), command).toMatchObject({ code: 3 });
+  }
 });
 
 test('--core is refused for what has no cores', async () => {

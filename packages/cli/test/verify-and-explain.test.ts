@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { FileName } from '@walstack/codec';
+import { FileName, KeyRing } from '@walstack/codec';
 import { SegmentedWal } from '@walstack/segmented';
 import { openStorageIo, PortableWalWriter } from '@walstack/storage-io';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { cli, json, jsonLines } from './support/cli.js';
 import { contentOf, flipByte, makeCores, makeEncryptedLog, makeLog, segmentsOf } from './support/logs.js';
@@ -164,3 +164,34 @@ test.skipIf(process.platform === 'win32')(
     expect(few('repair', log, '--mode', 'skip-corrupt').stdout).toContain('keeps 599 records');
   },
 );
+
+test('verify --decode of a log whose writer removes its beginning meanwhile finds it sound', async () => {
+  const directory = temporaryDirectory();
+  const [log, keyFile] = [join(directory, 'log'), join(directory, 'keys.json')];
+  await makeEncryptedLog(log, keyFile);
+  const keys = [Buffer.alloc(32), Buffer.from('ab'.repeat(32), 'hex'), Buffer.alloc(32, 2)] as const;
+  const keyRing = KeyRing.of({ id: 2, key: keys[2] }, [{ id: 1, key: keys[1] }]);
+  await makeLog(log, { keyRing });
+  const wal = await SegmentedWal.open({ directory: log, keyRing });
+  let rings = 0;
+  let removals = 0;
+  // The second ring is that for decoding: when it comes to the other key, the segments up to the last one are removed.
+  const fromFile = vi.spyOn(KeyRing, 'fromFile').mockImplementation(async () => {
+    const isDecoding = ++rings === 2;
+    return KeyRing.fromCallback(2, async (id) => {
+      if (isDecoding && id === 2) {
+        await wal.truncateBefore(wal.lastLsn);
+        removals++;
+      }
+      return keys[id];
+    });
+  });
+  try {
+    const outcome = await cli(['verify', log, '--decode', '--key-file', keyFile]);
+    expect([removals, wal.firstLsn > 61]).toEqual([1, true]);
+    expect(outcome).toMatchObject({ code: 0, err: '' });
+  } finally {
+    fromFile.mockRestore();
+    await wal.close();
+  }
+});

@@ -255,3 +255,13 @@ test('a missing log, the log of another core, and wrong arguments are reported',
   expect(() => PerCoreWalReader.openSync(2, '/log', { io, toEpoch: -1 })).toThrow(RangeError);
   expect(() => PerCoreWalReader.openSync(2, '/log', { io, epoch: 1 } as object)).toThrow(TypeError);
 });
+
+test('a header that cannot be read is damage', async () => {
+  const directory = temporaryDirectory();
+  await (await CoreWalWriter.open(0, directory, { io: 'sync-fs' })).close();
+  const log = join(directory, 'core-0');
+  const segment = join(log, readdirSync(log).find((name) => name.endsWith('.seg')) as string);
+  writeFileSync(segment, Buffer.alloc(4096, 1));
+  const damaged = coded('WAL_CORRUPT', { reason: 'header', path: segment });
+  await expect(PerCoreWalReader.open(0, directory, { io: 'sync-fs' })).rejects.toEqual(damaged);
+});

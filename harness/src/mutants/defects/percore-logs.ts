@@ -210,6 +210,14 @@ export const PERCORE_LOGS_DEFECTS: readonly Defect[] = [
     replace: 'if (entry === null) this.#tail.putBack();',
   },
   {
+    name: 'damaged-header-that-is-no-log',
+    test: READER_TEST,
+    breaks: 'To the reader of a core, a header that cannot be read is damage.',
+    file: `${PERCORE}/recovery/per-core-wal-reader.ts`,
+    find: '  const header = yield* headerOf(io, path);',
+    replace: '  const header = yield* readHeader(io, path);',
+  },
+  {
     name: 'failure-without-a-reason',
     test: READER_TEST,
     breaks: 'A reader that has thrown says why there are no further entries.',

@@ -46,11 +46,26 @@ export function targetAt(given: string): Target {
   const cores = names.filter(isCoreDirectoryName).sort();
   const hasSegments = names.some((name) => parseSegmentFileName(name) !== undefined);
   if (cores.length === 0 || hasSegments) return logTarget(path, coreOfLog(path, names));
-  return {
-    kind: 'cores',
-    directory: path,
-    cores: cores.map((name) => logTarget(join(path, name), coreIdOf(name))),
-  };
+  return { kind: 'cores', directory: path, cores: coresOf(path, cores) };
+}
+
+/**
+ * The logs of cores. A directory without a segment is none: a crash leaves one where a core was added, and where it is that of a core
+ * whose log was lost, the cores together show that.
+ */
+function coresOf(path: string, names: readonly string[]): readonly LogTarget[] {
+  const cores = names.map((name) => logTarget(join(path, name), coreIdOf(name)));
+  const begun = cores.filter(({ directory }) => mayHaveLog(directory));
+  return begun.length === 0 ? cores : begun;
+}
+
+/** Also where that cannot be found out: then it is found when it is read. */
+function mayHaveLog(directory: string): boolean {
+  try {
+    return readdirSync(directory).some((name) => parseSegmentFileName(name) !== undefined);
+  } catch {
+    return true;
+  }
 }
 
 const logTarget = (directory: string, coreId: number | undefined): LogTarget =>

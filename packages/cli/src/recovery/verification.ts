@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { FRAME_HEADER_BYTES, WalError } from '@walstack/codec';
 import { replayDirectory } from '@walstack/mmap-reader';
-import { type RecoveryReport, SegmentedWal } from '@walstack/segmented';
+import { type ReadFrom, type RecoveryReport, SegmentedWal } from '@walstack/segmented';
 import { readFrames } from '@walstack/storage-io';
 import type { Context } from '../context.js';
 import { type LogEnd, withLogEnd } from '../log/locks.js';
@@ -106,14 +106,25 @@ async function decodeAll(
   { signal }: Context,
 ): Promise<void> {
   const decoding = await decodingOf(options);
-  const all = replayDirectory(directory, {
-    ...decoding,
-    copy: false,
-    onHole: 'skip',
-    signal,
-    onProgress: progress.show,
-  });
-  for await (const record of all) void record.payload;
+  for (let from: ReadFrom | undefined = 'first'; from !== undefined; ) {
+    const all = replayDirectory(directory, {
+      ...decoding,
+      from,
+      copy: false,
+      onHole: 'skip',
+      signal,
+      onProgress: progress.show,
+    });
+    from = undefined;
+    try {
+      for await (const record of all) void record.payload;
+    } catch (error) {
+      // Its writer has removed what was to be decoded next.
+      if (!WalError.is(error, 'WAL_TRUNCATED') || error.reason !== undefined || error.firstLsn === undefined)
+        throw error;
+      from = error.firstLsn;
+    }
+  }
 }
 
 async function verifyFrames(target: FramesTarget, options: FramesOptions, context: Context): Promise<Verdict> {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { WalError } from '@walstack/codec';
+import { type SegmentHeader, WalError } from '@walstack/codec';
 import { checkInteger, checkOptions, checkPath, notConstructible, optionNames } from '@walstack/codec/internal';
 import {
   LogTail,
@@ -311,6 +311,17 @@ function* throwIfHalfSalvaged(io: StorageIo, directory: string): IoRoutine<void>
   if ((yield* readSalvageNote(io, directory)) !== undefined) throw unfinishedSalvage(directory);
 }
 
+/** The header of a segment. A segment gets its name only after its header is durable: no crash leaves one that cannot be read. */
+function* headerOf(io: StorageIo, path: string): IoRoutine<SegmentHeader> {
+  try {
+    return yield* readHeader(io, path);
+  } catch (error) {
+    if (!WalError.is(error, 'WAL_BAD_HEADER')) throw error;
+    const facts = { path, offset: 0, reason: 'header' };
+    throw new WalError('WAL_CORRUPT', `${error.message}; nothing was changed`, facts, { cause: error });
+  }
+}
+
 /** @throws `WAL_NOT_FOUND`, `WAL_BAD_HEADER`, `WAL_CORRUPT` */
 function* checkCore(io: StorageIo, coreId: number, perCoreDirectory: string): IoRoutine<void> {
   const directory = coreDirectory(perCoreDirectory, coreId);
@@ -319,7 +330,7 @@ function* checkCore(io: StorageIo, coreId: number, perCoreDirectory: string): Io
     throw new WalError('WAL_NOT_FOUND', `no log of core ${coreId} at ${directory}`, { path: directory });
   }
   const path = join(directory, newest.name);
-  const header = yield* readHeader(io, path);
+  const header = yield* headerOf(io, path);
   if (header.coreId === coreId) return yield* throwIfHalfSalvaged(io, perCoreDirectory);
   const owner = header.coreId === undefined ? 'no core' : `core ${header.coreId}`;
   throw new WalError('WAL_BAD_HEADER', `${path} belongs to ${owner}, not to core ${coreId}`, {
