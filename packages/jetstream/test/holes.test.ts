@@ -91,6 +91,75 @@ describe.skipIf(withoutServer !== undefined)('a log that was salvaged around dam
     },
   );
 
+  /** A log whose records from the first one up to an LSN are in the stream, and one that is lost since. */
+  const damaged = async (records: number, shipped: number, lost: number) => {
+    const directory = join(temporaryDirectory(), 'log');
+    const written = await Wal.open(directory, SMALL);
+    const commit = async (to: number): Promise<void> => {
+      while (written.lastLsn < to) await written.commit(`record ${written.lastLsn + 1} `.padEnd(300, '.'));
+    };
+    await commit(shipped);
+    const options = nextOptions();
+    const shipper = start(written, options);
+    await shipper.replicated(shipped);
+    await shipper.close();
+    await commit(records);
+    const firstLsns = written.listSegments().map(({ firstLsn }) => firstLsn);
+    await written.shutdown();
+    for (const path of segmentsIn(directory).map((name) => join(directory, name))) {
+      const at = readFileSync(path).indexOf(`record ${lost} `);
+      if (at >= 0) invert(path, at);
+    }
+    const wal = await openLog({ ...SMALL, recoveryMode: 'skip-corrupt' }, directory);
+    expect(wal.recovery.holes).toMatchObject([{ firstLsn: lost, lastLsn: lost }]);
+    await commitMany(wal, 3);
+    return { wal, options, stream: { connection: options.connection, log: options.log }, firstLsns };
+  };
+
+  test.each([
+    ['the last one of the log', 24, 24],
+    ['the last one of a segment', 20, 20],
+    ['the last one of a segment, with others behind it', 25, 20],
+    ['inside a segment', 25, 18],
+    ['the first one of a segment', 25, 21],
+  ])('goes on in the stream when the last record there is lost: %s', async (_, records, last) => {
+    const { wal, options, stream, firstLsns } = await damaged(records, last, last);
+    expect(firstLsns).toEqual([1, 11, 21].filter((lsn) => lsn <= records));
+    await start(wal, options).replicated(wal.lastLsn);
+    // The stream has the record that the log has not.
+    const restored = join(temporaryDirectory(), 'restored');
+    expect(await restoreLog(restored, stream)).toMatchObject({ lastLsn: wal.lastLsn, records: wal.lastLsn });
+    const again = await openLog({}, restored);
+    let found = 0;
+    await again.replay('first', () => void found++);
+    expect(found).toBe(wal.lastLsn);
+    expect(await compareLog(wal.directory, stream)).toMatchObject({ agrees: false, differing: [last] });
+  });
+
+  test('goes on behind a stream whose last record was truncated since, with a hole', async () => {
+    const { wal, options, stream } = await damaged(25, 20, 21);
+    await wal.truncateBefore(21);
+    expect(wal.firstLsn).toBe(21);
+    await start(wal, options).replicated(wal.lastLsn);
+    const restored = join(temporaryDirectory(), 'restored');
+    expect(await restoreLog(restored, stream)).toMatchObject({ lastLsn: wal.lastLsn, records: wal.lastLsn - 1 });
+    expect((await openLog({}, restored)).recovery.holes).toMatchObject([{ firstLsn: 21, lastLsn: 21 }]);
+    expect(await compareLog(wal.directory, stream)).toMatchObject({ agrees: true });
+  });
+
+  test('counts the records that are lost, and not those that are cut off', async () => {
+    const { wal, options, stream } = await damaged(25, 18, 23);
+    const shipper = start(wal, options);
+    await shipper.replicated(wal.lastLsn);
+    await wal.truncateAfter(22);
+    await commitMany(wal, 3);
+    const { lastLsn } = wal;
+    await shipper.replicated(lastLsn);
+    const restored = join(temporaryDirectory(), 'restored');
+    expect(await restoreLog(restored, stream)).toMatchObject({ lastLsn, records: lastLsn });
+    expect(await compareLog(wal.directory, stream)).toMatchObject({ agrees: true, records: lastLsn });
+  });
+
   test('is shipped once over connections that are lost, also behind the end of a segment', async () => {
     const directory = join(temporaryDirectory(), 'log');
     const written = await Wal.open(directory, SMALL);

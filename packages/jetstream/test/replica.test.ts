@@ -1,12 +1,15 @@
 import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect } from '@nats-io/transport-node';
 import { decodeSegmentHeader, FileName, parseSegmentFileName } from '@walstack/codec';
 import { LogReplica, LogShipper, type ReplicaOptions } from '@walstack/jetstream';
 import { replayDirectory } from '@walstack/mmap-reader';
 import { Wal } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
+import { turns } from '../../../harness/test-kit/event-loop.js';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
+import { intercepted } from './support/intercepted.js';
 import { commitMany, expectSameBytes, storedRecords, until, withManager } from './support/logs.js';
 import { withoutServer } from './support/nats-servers.js';
 import { setUpShipping } from './support/set-up.js';
@@ -153,6 +156,39 @@ describe.skipIf(withoutServer !== undefined)('a replica', () => {
       await expectEqual(wal.directory, state);
       expect(await storedRecords(state)).toHaveLength(130);
     }
+  });
+
+  test('has no record of a batch before the whole batch', async () => {
+    const { stream, wal, shipper } = await shipped(30);
+    await shipper.close();
+    let published = 0;
+    const connection = async () => {
+      const opened = await connect({ servers: server.address, reconnect: false });
+      return intercepted(opened, (subject) => {
+        if (subject === `walstack.${stream.log}` && ++published > 3) throw new Error('it is lost on the way');
+        return subject;
+      });
+    };
+    const next = ship(wal, { ...stream, connection, inFlightMax: 1, retryMs: 20 });
+    const batch = wal.batch();
+    for (let each = 1; each <= 8; each++) batch.add(`part ${each} of a batch`);
+    const last = await wal.commitBatch(batch);
+    const directory = target();
+    const replica = start(directory, stream);
+    const path = () => join(directory, readdirSync(directory).find((name) => name.endsWith('.seg')) as string);
+    await replica.reached(30);
+    while (!readFileSync(path()).includes('part 3')) await turns();
+    await turns();
+    expect(replica.lastLsn).toBe(30);
+    await replica.close();
+    await next.close();
+    const again = start(directory, stream);
+    await again.reached(30);
+    expect(again.lastLsn).toBe(30);
+    await ship(wal, stream).replicated(last);
+    await again.reached(last);
+    await again.close();
+    await expectEqual(wal.directory, directory);
   });
 
   test('cut connections, and a log that is cut', async () => {

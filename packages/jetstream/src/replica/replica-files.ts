@@ -138,7 +138,7 @@ export class ReplicaFiles {
   flush(): Promise<Lsn> {
     return this.#inTurn(async () => {
       await this.#files.flush();
-      return (this.#position?.nextLsn ?? 1) - 1;
+      return (this.#files.openBatchLsn ?? this.#position?.nextLsn ?? 1) - 1;
     });
   }
 
@@ -147,11 +147,12 @@ export class ReplicaFiles {
     this.#storedSequence = sequence;
   }
 
-  /** Makes everything durable, and stores how far that is, unless nothing is new. */
+  /** Makes everything durable, and stores how far that is, unless nothing is new, or a batch is not complete. */
   store(): Promise<void> {
     return this.#inTurn(async () => {
       const message = this.#message;
       if (message === undefined || message.sequence === this.#storedSequence) return;
+      if (this.#files.openBatchLsn !== undefined) return;
       const place = await this.#files.sync();
       if (place !== undefined) await this.#storePlace(place, message);
     });

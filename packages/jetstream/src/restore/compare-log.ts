@@ -7,6 +7,7 @@ import { checkStream, type LogStreamOptions, STREAM_OPTIONS } from '../options.j
 import { endedBy } from '../stream/ended-by.js';
 import { LogStream } from '../stream/log-stream.js';
 import { LocalRecords } from './local-records.js';
+import { LostRecords } from './lost-records.js';
 import { logMessages } from './stream-log.js';
 
 /** With which stream a log is compared. */
@@ -67,8 +68,8 @@ async function compared(stream: LogStream, log: LocalRecords, differencesMax: nu
   let firstLocal = await log.first();
   const own = { firstLsn: 0, lastLsn: 0 };
   let differing: Lsn[] = [];
-  /** The records that are lost in holes of the stream. */
-  let lost: { readonly firstLsn: Lsn; readonly lastLsn: Lsn }[] = [];
+  /** Those of the stream. */
+  const lost = new LostRecords();
   for await (const message of logMessages(stream.messages(Math.max(1, state.first_seq), last))) {
     stream.throwIfAborted();
     if (message.kind === 'segment') {
@@ -77,12 +78,12 @@ async function compared(stream: LogStream, log: LocalRecords, differencesMax: nu
       // Where the log was cut, what was compared from there on counts no more.
       own.lastLsn = firstLsn - 1;
       differing = differing.filter((lsn) => lsn < firstLsn);
-      lost = lost.filter((hole) => hole.firstLsn < firstLsn);
+      lost.cutTo(firstLsn);
       continue;
     }
     const before = own.lastLsn;
     own.lastLsn = message.nextLsn - 1;
-    if (message.lost > 0) lost.push({ firstLsn: before + 1, lastLsn: before + message.lost });
+    lost.add(before + 1, message.lost);
     if (message.kind === 'end') continue;
     const { lsn, frames } = message;
     if (lsn < firstLocal) continue;
@@ -102,9 +103,7 @@ async function compared(stream: LogStream, log: LocalRecords, differencesMax: nu
   const firstCommon = Math.max(own.firstLsn, firstLocal);
   let records = Math.max(0, own.lastLsn - firstCommon + 1);
   records -= differing.filter((lsn) => lsn >= firstCommon).length;
-  for (const { firstLsn, lastLsn } of lost) {
-    records -= Math.max(0, Math.min(lastLsn, own.lastLsn) - Math.max(firstLsn, firstCommon) + 1);
-  }
+  records -= lost.countBetween(firstCommon, own.lastLsn + 1);
   return Object.freeze({
     agrees: differing.length === 0 && own.firstLsn > 0,
     records,

@@ -13,6 +13,7 @@ import {
 import type { StoredFrame } from '@walstack/mmap-reader/internal';
 import { callFailure } from '@walstack/storage-io';
 import { FILE_MODE_DEFAULT } from '@walstack/storage-io/internal';
+import { LostRecords } from './lost-records.js';
 
 /** So many bytes are gathered before they are written. */
 const WRITE_BYTES = 1024 * 1024;
@@ -23,10 +24,8 @@ interface OpenSegment {
   readonly file: FileHandle;
   /** Behind the last frame. */
   end: number;
-  /** How many records are lost in its holes. */
-  lost: number;
   /** Where the batch begins that is not complete; `undefined` between batches. */
-  batch: { readonly end: number; readonly lost: number; readonly nextLsn: Lsn } | undefined;
+  batch: { readonly end: number; readonly nextLsn: Lsn } | undefined;
   nextLsn: Lsn;
 }
 
@@ -61,8 +60,7 @@ export class SegmentFiles {
   readonly #isReplica: boolean;
   #hasNewFile = false;
   readonly #headers: SegmentHeader[] = [];
-  /** Of each of these segments: how many records are lost in its holes. */
-  readonly #lost = new Map<number, number>();
+  readonly #lost = new LostRecords();
   #open: OpenSegment | undefined;
   #gathered: Uint8Array[] = [];
   #gatheredAt = 0;
@@ -84,13 +82,13 @@ export class SegmentFiles {
     const header = headers.at(-1) as SegmentHeader;
     const path = this.#pathOf(header);
     const file = await onDisk('open', path, () => open(path, 'r+'));
-    this.#open = { header, file, end, lost: 0, batch: undefined, nextLsn };
+    this.#open = { header, file, end, batch: undefined, nextLsn };
     this.#gatheredAt = end;
   }
 
-  /** The LSN behind the last record. */
-  get nextLsn(): Lsn | undefined {
-    return this.#open?.nextLsn;
+  /** The first LSN of a batch that is not complete, so that no reader finds it; `undefined` between batches. */
+  get openBatchLsn(): Lsn | undefined {
+    return this.#open?.batch?.nextLsn;
   }
 
   /**
@@ -100,6 +98,7 @@ export class SegmentFiles {
    */
   async begin(header: SegmentHeader, beforeRemoving?: (place: SegmentPlace) => Promise<void>): Promise<void> {
     await this.#endSegment();
+    this.#lost.cutTo(header.firstLsn);
     const path = this.#pathOf(header);
     const block = new Uint8Array(header.blockBytes);
     encodeSegmentHeader(block, header);
@@ -120,7 +119,7 @@ export class SegmentFiles {
     );
     this.#hasNewFile = true;
     this.#headers.push(header);
-    this.#open = { header, file, end: header.blockBytes, lost: 0, batch: undefined, nextLsn: header.firstLsn };
+    this.#open = { header, file, end: header.blockBytes, batch: undefined, nextLsn: header.firstLsn };
     this.#gatheredAt = 0;
     this.#gather(block);
   }
@@ -164,7 +163,7 @@ export class SegmentFiles {
   async add({ frames, lost, nextLsn }: Added, isContinued: boolean): Promise<void> {
     const segment = this.#open as OpenSegment;
     if (isContinued) {
-      segment.batch ??= { end: segment.end, lost: segment.lost, nextLsn: segment.nextLsn };
+      segment.batch ??= { end: segment.end, nextLsn: segment.nextLsn };
     } else segment.batch = undefined;
     for (const { position, bytes } of frames) {
       // The end of a segment may have been published twice.
@@ -173,7 +172,7 @@ export class SegmentFiles {
       this.#gather(bytes);
       segment.end = position + bytes.length;
     }
-    segment.lost += lost;
+    this.#lost.add(segment.nextLsn, lost);
     segment.nextLsn = nextLsn;
     if (this.#gatheredBytes >= WRITE_BYTES) await this.#write(segment);
   }
@@ -192,7 +191,7 @@ export class SegmentFiles {
       await onDisk('truncate', this.#pathOf(header), () => file.truncate(batch.end));
       last.end = last.batch.end;
       last.nextLsn = last.batch.nextLsn;
-      last.lost = last.batch.lost;
+      this.#lost.cutTo(last.nextLsn);
     }
     await this.#endSegment();
     const [first] = this.#headers;
@@ -200,8 +199,7 @@ export class SegmentFiles {
     await syncDirectory(this.#directory);
     const firstLsn = first?.firstLsn ?? 1;
     const lastLsn = (last?.nextLsn ?? firstLsn) - 1;
-    let records = lastLsn - firstLsn + 1;
-    for (const { number } of this.#headers) records -= this.#lost.get(number) ?? 0;
+    const records = lastLsn - firstLsn + 1 - this.#lost.countBetween(firstLsn, lastLsn + 1);
     return { firstLsn, lastLsn, records, segments: this.#headers.length };
   }
 
@@ -239,8 +237,7 @@ export class SegmentFiles {
     const segment = this.#open;
     if (segment === undefined) return;
     await this.#write(segment);
-    const { file, header, end, lost } = segment;
-    this.#lost.set(header.number, lost);
+    const { file, header, end } = segment;
     await onDisk('truncate', this.#pathOf(header), async () => {
       await file.truncate(blockEnd(end, header.blockBytes));
       await file.sync();

@@ -1,5 +1,5 @@
-import { type Lsn, type SegmentHeader, WalError } from '@walstack/codec';
-import type { SegmentEnd, StoredRecord } from '@walstack/mmap-reader/internal';
+import { decodeFrame, type Lsn, type SegmentHeader, segmentSeed, WalError } from '@walstack/codec';
+import type { SegmentEnd, StoredFrame, StoredRecord } from '@walstack/mmap-reader/internal';
 import { decodeSegmentMessage, encodeFrames, encodeRecordMessage, encodeSegmentMessage } from '../messages/message.js';
 import { endId, logIdText, partId, recordId, segmentId } from '../messages/message-id.js';
 import { split } from '../messages/parts.js';
@@ -142,7 +142,11 @@ export class Shipping {
         record.lsn,
       );
     }
-    if (record.lsn === last.lsn + 1) return false;
+    if (record.lsn === last.lsn + 1) {
+      this.#passHole(beginningOf(record), last);
+      return false;
+    }
+    if (record.lsn > last.lsn && beginningOf(record).firstLsn === last.lsn + 1) return false;
     if (record.lsn !== last.lsn) throw this.#truncated(last.lsn + 1, record.lsn);
     if (Buffer.compare(record.bytes, last.frame.bytes) !== 0) {
       throw fenced(name, 'other-writer', `has another record with LSN ${last.lsn} than the log`, last.lsn);
@@ -151,6 +155,15 @@ export class Shipping {
     this.#segment ??= encodeSegmentMessage(record.segment);
     this.#stored(record, false);
     return true;
+  }
+
+  /** Where the last record of the stream was truncated, or is lost in a hole of the log: then its segment has to be that of the stream. */
+  #passHole(segment: SegmentHeader, { lsn, frame }: { readonly lsn: Lsn; readonly frame: StoredFrame }): void {
+    if (segment.firstLsn > lsn) return;
+    if (decodeFrame(frame.bytes, 0, segmentSeed(segment.segmentId)) === undefined) {
+      throw fenced(this.#stream.name, 'other-writer', `has a record with LSN ${lsn} that the log has not`, lsn);
+    }
+    this.#segment ??= encodeSegmentMessage(segment);
   }
 
   #checkLog(logId: string, lsn: Lsn): void {
@@ -164,3 +177,6 @@ export class Shipping {
     return new WalError('WAL_TRUNCATED', what, { path: name, lsn, firstLsn });
   }
 }
+
+/** The segment where what belongs to a record begins: it may have holes, which are shipped. */
+const beginningOf = ({ segment, ends }: StoredRecord): SegmentHeader => ends[0]?.segment ?? segment;
