@@ -159,3 +159,18 @@ test('what was appended does not stay in memory', async () => {
   const appended = await cli(['append', log, '--create'], { input: Readable.from(chunks(), { objectMode: true }) });
   expect(appended).toMatchObject({ code: 0, err: '' });
 });
+
+test.each(['append', 'import'])('%s does not gather a line that is longer than any record', async (command) => {
+  const log = join(temporaryDirectory(), 'log');
+  const piece = Buffer.alloc(256 * 1024, 'x');
+  let pieces = 0;
+  // A line without an end.
+  const input = new Readable({
+    read() {
+      this.push(++pieces > 100 ? null : piece);
+    },
+  });
+  const outcome = await cli([command, log, '--create', '--max-payload-bytes', '1000'], { input });
+  expect(outcome).toMatchObject({ code: 1, err: expect.stringContaining('WAL_TOO_LARGE: a line is longer than') });
+  expect(pieces).toBeLessThan(30);
+});

@@ -96,6 +96,18 @@ test('--core is refused for what has no cores', async () => {
   }
 });
 
+test.each([
+  ['tail', '--written'],
+  ['stats', '--count', '3'],
+  ['repair', '--salvage-lsn', '38', '--apply'],
+  ['repair', '--salvage-lsn', '38', '--mode', 'strict'],
+  ['repair', '--salvage-lsn', '38,112', '--mode', 'salvage'],
+])('an option that would be ignored is refused: %s %s', async (command, ...options) => {
+  const log = join(temporaryDirectory(), 'log');
+  await makeLog(log, {}, 1);
+  expect(await cli([command, log, ...options])).toMatchObject({ code: 2, out: '' });
+});
+
 test('a key file that is missing is no missing log', async () => {
   const directory = temporaryDirectory();
   const log = join(directory, 'log');

@@ -7,6 +7,7 @@ import {
   type FramesOptions,
   framesOf,
   integer,
+  payloadBytesOf,
   type ReadLogOptions,
   withFramesOptions,
   withLogOptions,
@@ -53,6 +54,12 @@ Examples:
   tail -F access.log | walstack append data/access --type 3
   walstack append data/events --encoding base64 --json < payloads`;
 
+/** So many bytes of a line are at most one byte of a payload. */
+const BYTES_PER_BYTE: Readonly<Record<LineEncoding, number>> = { utf8: 1, json: 1, base64: 1.5, hex: 2 };
+
+/** What base64 pads, and room for the message to name a payload that is only a little too long. */
+const PADDING_BYTES = 4096;
+
 const DECODERS: Readonly<Record<LineEncoding, (line: Buffer) => Uint8Array>> = {
   utf8: (line) => line,
   json: jsonOf,
@@ -83,6 +90,7 @@ async function append(log: string, options: AppendOptions, context: Context): Pr
 async function appendLines(commit: Commit<Uint8Array>, options: AppendOptions, context: Context): Promise<void> {
   const { out, signal, stdin } = context;
   const decode = DECODERS[options.encoding];
+  const lineBytesMax = Math.ceil(payloadBytesOf(options) * BYTES_PER_BYTE[options.encoding]) + PADDING_BYTES;
   const failed = new AbortController();
   const window = new CommitWindow(
     commit,
@@ -90,7 +98,7 @@ async function appendLines(commit: Commit<Uint8Array>, options: AppendOptions, c
     () => out.flush(),
     failed,
   );
-  const lines = linesOf(stdin, AbortSignal.any([signal, failed.signal]));
+  const lines = linesOf(stdin, AbortSignal.any([signal, failed.signal]), lineBytesMax);
   let line = 0;
   let next: IteratorResult<Buffer, boolean>;
   try {

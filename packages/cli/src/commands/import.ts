@@ -11,6 +11,7 @@ import {
   type FramesOptions,
   framesOf,
   integer,
+  payloadBytesOf,
   type ReadLogOptions,
   withFramesOptions,
   withLogOptions,
@@ -163,6 +164,12 @@ function lsnOf({ lsn, line }: ImportedLine): number {
   return lsn;
 }
 
+/** A byte of a payload takes at most so many in JSON, as an escape. */
+const BYTES_PER_BYTE = 6;
+
+/** More than the other fields of a line take. */
+const OTHER_BYTES = 1024 * 1024;
+
 /** The lines that are to be imported. */
 class ImportedLines {
   readonly #lines: AsyncGenerator<Buffer, boolean>;
@@ -172,7 +179,7 @@ class ImportedLines {
   line = 0;
 
   constructor(source: Readable, options: ImportOptions, signal: AbortSignal, isFrames: boolean) {
-    this.#lines = linesOf(source, signal);
+    this.#lines = linesOf(source, signal, payloadBytesOf(options) * BYTES_PER_BYTE + OTHER_BYTES);
     this.#options = options;
     this.#isFrames = isFrames;
   }

@@ -74,12 +74,24 @@ async function repair(target: Target, options: RepairOptions, context: Context):
     const kind = target.kind === 'frames' ? 'a file of frames' : 'a per-core log';
     throw new UsageError(`${path} is ${kind}: it has the mode ${modes.join(' or ')}`);
   }
+  checkSalvageLsns(options);
   refuseOpened(target, 'close it there first; walstack explain looks at it meanwhile');
   if (apply) return await applyTo(path, target, mode ?? 'strict', options, context);
   const attempts: Attempt[] = [];
   for (const each of mode === undefined ? modes : [mode])
     attempts.push(await attemptOf(target, each, options, context));
   await show(path, attempts, options, context);
+}
+
+/** An LSN that is given is used, or refused: it decides what is given up. @throws `UsageError` */
+function checkSalvageLsns({ mode, apply, salvageLsn: given }: RepairOptions): void {
+  if (given === undefined) return;
+  if (mode === 'strict' || (apply && mode === undefined)) {
+    throw new UsageError('--salvage-lsn has no meaning for the mode strict: use --mode salvage or skip-corrupt');
+  }
+  const cores = given.map(({ core }) => core);
+  const isRepeated = mode === 'salvage' && new Set(cores).size < cores.length;
+  if (isRepeated) throw new UsageError('--mode salvage takes one LSN, of a per-core log one for each core');
 }
 
 async function show(

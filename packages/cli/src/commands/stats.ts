@@ -3,6 +3,7 @@ import { openStorageIo } from '@walstack/storage-io';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Context } from '../context.js';
 import { interruptedCode } from '../context.js';
+import { UsageError } from '../exit-codes.js';
 import { type LogSample, LogWatch } from '../log/log-watch.js';
 import { integer, withoutKeys } from '../log/options.js';
 import { logOf, logsOf, type Target, targetAt } from '../log/target.js';
@@ -45,6 +46,7 @@ function secondsOf(text: string): number {
 
 async function stats(target: Target, options: StatsOptions, context: Context): Promise<void> {
   const { out, signal } = context;
+  if (options.count !== undefined && !options.watch) throw new UsageError('--count has a meaning only with --watch');
   const logs = options.core === undefined ? logsOf(target, 'stats') : [logOf(target, options.core, 'stats')];
   const io = openStorageIo();
   const watches = logs.map((log) => new LogWatch(io, log, signal));

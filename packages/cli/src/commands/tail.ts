@@ -4,6 +4,7 @@ import { replayDirectory } from '@walstack/mmap-reader';
 import { Wal } from '@walstack/wal';
 import { type Command, Option } from 'commander';
 import type { Context } from '../context.js';
+import { UsageError } from '../exit-codes.js';
 import { decodingOf, integer, type ReadLogOptions, withLogOptions } from '../log/options.js';
 import { formatOf, type SelectionOptions, withSelection } from '../log/selection.js';
 import { type LogTarget, logOf, targetAt } from '../log/target.js';
@@ -39,6 +40,7 @@ async function tail(target: LogTarget, options: TailOptions, context: Context): 
   const { out, signal } = context;
   const { directory } = target;
   const { type, since, records } = options;
+  if (options.written && !options.follow) throw new UsageError('--written has a meaning only with --follow');
   const format = formatOf(options);
   const decoding = await decodingOf(options);
   const { firstLsn, nextLsn } = await endOf(directory, options, signal);

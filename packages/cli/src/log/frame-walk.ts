@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
 import {
   decodeFrame,
@@ -47,10 +47,29 @@ export interface SegmentBytes {
   readonly bytes: Uint8Array;
 }
 
+/** Not more is read by a call: a segment may be longer than `readFileSync` reads. */
+const PIECE_BYTES = 1024 * 1024 * 1024;
+
 /** Reads a segment file as a whole. @throws `WAL_BAD_HEADER`, `WAL_UNSUPPORTED_VERSION`, what `node:fs` throws */
 export function readSegment(path: string): SegmentBytes {
-  const bytes = readFileSync(path);
+  const bytes = bytesOf(path);
   return { path, name: basename(path), header: decodeSegmentHeader(bytes, path), bytes };
+}
+
+function bytesOf(path: string): Uint8Array {
+  const file = openSync(path, 'r');
+  try {
+    const bytes = new Uint8Array(fstatSync(file).size);
+    for (let at = 0; at < bytes.length; ) {
+      const count = readSync(file, bytes, at, Math.min(PIECE_BYTES, bytes.length - at), at);
+      // It was cut off meanwhile.
+      if (count === 0) return bytes.subarray(0, at);
+      at += count;
+    }
+    return bytes;
+  } finally {
+    closeSync(file);
+  }
 }
 
 const viewOf = ({ buffer, byteOffset, byteLength }: Uint8Array): DataView =>

@@ -1,4 +1,5 @@
 import { KeyRing, WalError } from '@walstack/codec';
+import { PAYLOAD_BYTES_DEFAULT } from '@walstack/codec/internal';
 import { PAYLOAD_BYTES_MAX } from '@walstack/mmap-reader/internal';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
@@ -51,6 +52,12 @@ export interface FramesOptions {
   readonly blockBytes?: number;
   readonly maxUnsyncedBytes?: number;
 }
+
+/** The longest payload, or frame, that is appended. */
+export const payloadBytesOf = ({
+  maxPayloadBytes = PAYLOAD_BYTES_DEFAULT,
+  maxUnsyncedBytes = 0,
+}: KeyOptions & FramesOptions): number => Math.max(maxPayloadBytes, maxUnsyncedBytes);
 
 /** Adds the options for a file of frames. */
 export function withFramesOptions(command: Command): Command {

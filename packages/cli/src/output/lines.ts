@@ -3,9 +3,6 @@ import { WalError } from '@walstack/codec';
 
 const LINE_FEED = 10;
 
-/** The longest line: no record is longer, in base64 neither. */
-const LINE_BYTES_MAX = 1536 * 1024 * 1024;
-
 /**
  * The lines of a stream as bytes, without their line feeds; a last one without a line feed too. Ends when the signal is aborted,
  * also while it waits for input.
@@ -16,7 +13,7 @@ const LINE_BYTES_MAX = 1536 * 1024 * 1024;
 export async function* linesOf(
   stream: Readable,
   signal: AbortSignal,
-  lineBytesMax = LINE_BYTES_MAX,
+  lineBytesMax: number,
 ): AsyncGenerator<Buffer, boolean> {
   const chunks: AsyncIterator<Buffer | string> = stream[Symbol.asyncIterator]();
   let parts: Buffer[] = [];
