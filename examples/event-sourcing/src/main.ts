@@ -47,7 +47,7 @@ await runProgram(HELP, main);
 async function main(): Promise<void> {
   const { values, positionals } = parsing(() => parseArgs({ options: OPTIONS, allowPositionals: true }));
   const [command = '', ...rest] = positionals;
-  if (PARAMETERS[command] === undefined) throw new UsageError(`there is no command "${command}"`);
+  if (!Object.hasOwn(PARAMETERS, command)) throw new UsageError(`there is no command "${command}"`);
   if (rest.length !== PARAMETERS[command]) throw new UsageError(`"${command}" takes ${PARAMETERS[command]} parameters`);
   if (command === 'demo') {
     await demo(values.data, whole('orders', values.orders, 10, 1_000_000), whole('kills', values.kills, 0, 100));

@@ -32,7 +32,7 @@ async function main(argv: readonly string[]): Promise<void> {
     console.log(HELP);
     return;
   }
-  if (COMMANDS[command] === undefined) throw new UsageError(`there is no command "${command}"`);
+  if (!Object.hasOwn(COMMANDS, command)) throw new UsageError(`there is no command "${command}"`);
   if (rest.length !== COMMANDS[command]) throw new UsageError(`"${command}" takes ${COMMANDS[command]} parameters`);
   const count = Number(rest[0]);
   if (command === 'fill' && !(Number.isSafeInteger(count) && count > 0)) {
@@ -73,9 +73,11 @@ async function fill(store: KeyValueStore, count: number): Promise<void> {
   console.log(`${count} puts, each durable: ${Math.round(count / seconds)} per second; ${store.size} keys`);
 }
 
+/** Text that is JSON; a number of which JavaScript has other digits stays as it is. */
 function parseValue(text: string): Value {
   try {
-    return JSON.parse(text) as Value;
+    const value = JSON.parse(text) as Value;
+    return typeof value === 'number' && /^-?\d+$/.test(text) && !Number.isSafeInteger(value) ? text : value;
   } catch {
     return text;
   }

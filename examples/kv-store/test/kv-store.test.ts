@@ -151,6 +151,9 @@ test('the command line', () => {
   expect(run('fill', '2000').stdout).toMatch(/^2000 puts, each durable: \d+ per second; 2001 keys\n$/);
   expect(run('fill', 'many')).toMatchObject({ status: 2, stderr: expect.stringContaining('not "many"') });
   expect(run('drop')).toMatchObject({ status: 2, stderr: expect.stringContaining('no command "drop"') });
+  expect(run('toString')).toMatchObject({ status: 2, stderr: expect.stringContaining('no command "toString"') });
   expect(run('get')).toMatchObject({ status: 2 });
+  expect(run('put', 'id', '12345678901234567890')).toMatchObject({ status: 0 });
+  expect(run('get', 'id')).toMatchObject({ status: 0, stdout: '12345678901234567890\n' });
   expect(run('--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('pnpm kv put') });
 });
