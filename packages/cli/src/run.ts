@@ -56,6 +56,10 @@ function programOf(context: Context, commands: readonly RegisterCommand[]): Comm
     })
     .showHelpAfterError('(--help shows the arguments)')
     .addHelpText('after', EXIT_CODE_HELP);
+  // As of a variable of a shell that is not set. As a path it would be the present directory.
+  program.hook('preAction', (_program, { args }) => {
+    if (args.includes('')) throw new UsageError('an argument is empty');
+  });
   for (const register of commands) register(program, context);
   finish(program, program.commands);
   return program;

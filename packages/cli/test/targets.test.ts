@@ -1,11 +1,15 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { SegmentedWal } from '@walstack/segmented';
 import { PortableWalWriter } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { cli, json, jsonLines } from './support/cli.js';
 import { contentOf, makeCores, makeEncryptedLog, makeLog, segmentsOf } from './support/logs.js';
+
+const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
 describe('the log of a core is known by its segments, and not by its name', () => {
   test('a log that only has such a name is a log like others', async () => {
@@ -106,6 +110,24 @@ test.each([
   const log = join(temporaryDirectory(), 'log');
   await makeLog(log, {}, 1);
   expect(await cli([command, log, ...options])).toMatchObject({ code: 2, out: '' });
+});
+
+test('an empty path is not the present directory', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  await makeLog(log);
+  const before = contentOf(log);
+  const argvs = [
+    ['truncate', '', '--after', '0', '--apply'],
+    ['append', ''],
+    ['restore', log, ''],
+    ['hold', 'set', '', 'name', '1'],
+    ['cat', ''],
+  ];
+  for (const argv of argvs) {
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, ...argv], { cwd: log, encoding: 'utf8', input: 'x' });
+    expect({ status, stderr }, argv[0]).toEqual({ status: 2, stderr: 'usage: an argument is empty\n' });
+  }
+  expect(contentOf(log)).toEqual(before);
 });
 
 test('a key file that is missing is no missing log', async () => {
