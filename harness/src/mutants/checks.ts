@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { addonWith, isInAddon } from './addon-with.js';
 import type { Defect } from './defect.js';
-import { overlayWith } from './overlay.js';
+import { overlayWith, writeOverlay } from './overlay.js';
 import { bundleWith } from './patched-bundle.js';
 import { environment, type Place } from './place.js';
 import { runWatched } from './run-watched.js';
@@ -64,7 +64,8 @@ const fuzz: Check = async (defect, { root, folder }) => {
 async function failing(defect: Defect, { root, folder }: Place, without = false): Promise<readonly string[]> {
   const { test = '' } = defect;
   const setup = without
-    ? { root }
+    ? // The programs of worker threads are made for an overlay.
+      { root, overlay: writeOverlay(join(folder, 'no-sources'), new Map()) }
     : isInAddon(defect)
       ? { root, native: addonWith(root, folder, defect) }
       : { root, overlay: overlayWith(root, join(folder, 'sources'), defect) };

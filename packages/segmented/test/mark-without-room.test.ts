@@ -144,6 +144,54 @@ describe.each([
   }
 });
 
+// As an idle mark without room refuses no record, one may be appended behind it.
+describe.each([
+  ['a backend that blocks', {}],
+  ['a backend that takes its time', { completesInline: false }],
+  ['a ring', RING],
+] as const)('a log whose idle mark waits for room drops what was appended behind it, on %s', (_name, kind) => {
+  test.each([
+    ['without room', Number.POSITIVE_INFINITY, false],
+    ['without room, which a call has reported', Number.POSITIVE_INFINITY, true],
+    ['with room', 0, false],
+    ['with room that comes meanwhile', 1, false],
+  ])('%s', async (_room, refusals, isReported) => {
+    const disk = new SimulatedDisk();
+    const environment = new TestEnvironment();
+    const failures: unknown[] = [];
+    const config = { directory: '/log', blockBytes: 512, segmentBytes: 2048, preallocate: 'none' } as const;
+    const wal = await SegmentedWal.open({
+      ...config,
+      ...environment.options,
+      io: disk.createStorageIo(kind),
+      onFailure: (failure) => failures.push(failure),
+    });
+    wal.append('a');
+    await wal.sync();
+    await turns(50);
+    disk.failWhen(({ kind: operation, path }) =>
+      /write/.test(operation) && path.endsWith('.seg') ? 'ENOSPC' : undefined,
+    );
+    environment.fire();
+    await turns(50);
+    // The last ones go to the next segment.
+    for (let lsn = 2; lsn <= 5; lsn++) expect(wal.append(new Uint8Array(400))).toBe(lsn);
+    if (isReported) await expect(wal.sync()).rejects.toMatchObject({ code: 'WAL_NO_SPACE' });
+    let left = refusals;
+    disk.failWhen(({ kind: operation, path }) =>
+      /write/.test(operation) && path.endsWith('.seg') && left-- > 0 ? 'ENOSPC' : undefined,
+    );
+    await wal.close({ discard: true });
+    disk.failWhen(undefined);
+    expect([wal.failure, failures, wal.lastLsn]).toEqual([undefined, [], 1]);
+    const isClosed = refusals < 2;
+    for (const found of [disk.crash('all'), disk.crash()]) {
+      const again = reopened(found);
+      expect([again.recovery.cleanlyClosed, lsns(again)]).toEqual([isClosed, [1]]);
+    }
+  });
+});
+
 describe('where blocks cannot be reserved', () => {
   /** A log with one durable record, whose next mark needs a block of its own. */
   function opened() {

@@ -261,8 +261,17 @@ export const FULL_DISKS_DEFECTS: readonly Defect[] = [
     test: 'packages/segmented/test/mark-without-room.test.ts',
     breaks: 'A log of which everything is durable is closed also where there is no room to write its mark.',
     file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: 'if (error !== this.noSpace || !this.#watermarks.isEverythingDurable) throw error;',
+    find: 'if (error !== this.noSpace || !(discard ? isEverythingTakenDurable : isEverythingDurable)) throw error;',
     replace: 'throw error;',
+  },
+  {
+    name: 'nothing-dropped-behind-a-mark-without-room',
+    test: 'packages/segmented/test/mark-without-room.test.ts',
+    breaks:
+      'What was appended behind an idle mark that waits for room is dropped by a close that drops what was not written.',
+    file: `${SEGMENTED}/write/segment-writer.ts`,
+    find: '(discard ? isEverythingTakenDurable : isEverythingDurable)',
+    replace: 'isEverythingDurable',
   },
   {
     name: 'mark-written-without-the-reserve',

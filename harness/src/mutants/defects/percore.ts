@@ -307,4 +307,20 @@ export const PERCORE_DEFECTS: readonly Defect[] = [
     find: '      checkpointEpoch: epoch,\n',
     replace: '',
   },
+  {
+    name: 'barrier-without-room-not-handed-over',
+    test: 'packages/percore/test/workers-without-room.test.ts',
+    breaks: 'A core whose first barrier finds no room is handed over to its worker without it.',
+    file: `${PERCORE}/recovery/finalize-recovery.ts`,
+    find: 'if (log.failure !== undefined || isHandedOver)',
+    replace: 'if (log.failure !== undefined)',
+  },
+  {
+    name: 'barrier-written-at-the-end-not-known',
+    test: 'packages/percore/test/workers-without-room.test.ts',
+    breaks: 'A barrier for which closing a log has found room belongs to the state of the log that is opened again.',
+    file: `${PERCORE}/recovery/finalize-recovery.ts`,
+    find: 'const found = [state, after]',
+    replace: 'const found = [state]',
+  },
 ];

@@ -57,15 +57,16 @@ async function finalizeAndStart(settings: ManagerSettings, recovered: RecoveredL
     const { statistics } = recovery;
     await recover?.(recovery);
     await recovery.close();
-    const finalized = await runDualModeAsync(finalizeRecovery(settings, recovered, settings.cores));
+    const { cores: coreIds, workers } = settings;
+    const finalized = await runDualModeAsync(finalizeRecovery(settings, recovered, coreIds, workers !== undefined));
     const { active, manifest, manifestMayBeLost } = finalized;
     logs = [...active.map(({ log }) => log), ...logs];
     const epochs = SharedEpochs.create(finalized.epoch);
     const retired = finalized.retired.map(({ coreId, log, barrier }) => new RetiredCore(coreId, log, barrier));
     const cores =
-      settings.workers === undefined
+      workers === undefined
         ? active.map((core) => localCore(core, settings, epochs))
-        : await startWorkers(active, settings, settings.workers, epochs);
+        : await startWorkers(active, settings, workers, epochs);
     return { epochs, cores, retired, manifest, manifestMayBeLost, statistics, salvage: recovered.salvage };
   } catch (error) {
     await runDualModeAsync(closeAllQuietly([...new Set(logs)]));

@@ -46,11 +46,14 @@ export interface FinalizedLogs {
  * a crash during it.
  *
  * @param coreIds - the cores that take part from now on; all others are retired
+ * @param isHandedOver - whether the logs of these cores are closed next, and opened again in other threads: nothing may wait in
+ * their memory
  */
 export function* finalizeRecovery(
   settings: RecoverySettings,
   { cores, completeEpoch, lastEpoch, manifest: found, endSalvage }: RecoveredLogs,
   coreIds: readonly number[],
+  isHandedOver: boolean,
 ): DualModeRoutine<FinalizedLogs> {
   const created: SegmentedWal[] = [];
   try {
@@ -75,7 +78,7 @@ export function* finalizeRecovery(
     if (manifest === NO_MANIFEST && !needed) yield* waitForIo(settings.io, () => writeManifest(settings, manifest));
     const active: ActiveCore[] = [];
     for (const each of toAdd) {
-      const core = yield* addCore(settings, each, epoch);
+      const core = yield* addCore(settings, each, epoch, isHandedOver);
       if (core.log !== each.log) created.push(core.log);
       active.push(core);
     }
@@ -144,6 +147,7 @@ function* addCore(
   settings: RecoverySettings,
   { takesPart, ...core }: CoreToAdd,
   epoch: number,
+  isHandedOver: boolean,
 ): DualModeRoutine<ActiveCore> {
   const { coreId, log, state } = core;
   const isAwaited = state.used && !state.retired && !state.detached;
@@ -155,21 +159,28 @@ function* addCore(
   } catch (error) {
     // On a full disk the barrier can be missing: epochs wait for this core already, and its first entry appends it.
     if (!isAwaited || !takesPart || !WalError.is(error, 'WAL_NO_SPACE')) throw error;
-    if (log.failure !== undefined) return { ...core, log: yield* reopenLog(settings, core, error) };
+    if (log.failure !== undefined || isHandedOver) return yield* reopenLog(settings, core, after, error);
     // Or it was appended, and waits in memory for room: then nothing else is written before it.
   }
   return { ...core, state: after };
 }
 
-/** Reopens a log that had no space for a barrier. @throws `error` if the log does not end where it did before */
+/**
+ * Reopens a log that had no space for a barrier.
+ *
+ * @param after - its state behind the barrier, for which closing it may have found space
+ * @throws `error` if the log ends neither there nor where it did before
+ */
 function* reopenLog(
   settings: RecoverySettings,
   { coreId, log, state }: ActiveCore,
+  after: CoreState,
   error: WalError,
-): DualModeRoutine<SegmentedWal> {
+): DualModeRoutine<ActiveCore> {
   yield* closeQuietly(log);
   const reopened = yield* openLog({ ...logConfig(settings, coreId), create: false });
-  if (reopened.lastLsn === state.lsn) return reopened;
+  const found = [state, after].find(({ lsn }) => lsn === reopened.lastLsn);
+  if (found !== undefined) return { coreId, log: reopened, state: found };
   yield* closeQuietly(reopened);
   throw error;
 }

@@ -29,6 +29,9 @@ export async function busy({ writer, signal }) {
   return appended;
 }
 
+/** Options of a log that are made in its thread: none. */
+export const nothingOfItsOwn = () => ({});
+
 export function fail() {
   throw Object.assign(new RangeError('no input'), { code: 'ERR_NO_INPUT' });
 }

@@ -143,9 +143,14 @@ export class DurableGroupWriter {
     yield* this.#failure.guarded(this.#settle());
   }
 
-  /** Waits for everything in flight, and discards everything appended and not yet submitted. @returns how many records */
+  /**
+   * Waits for everything in flight, and discards everything appended and not yet submitted. A mark that has found no room waits on.
+   *
+   * @returns how many records
+   */
   *discard(): IoRoutine<number> {
-    yield* this.#failure.guarded(this.#drained());
+    const holdsMark = this.#stall.error !== undefined;
+    yield* holdsMark ? this.#pipeline.ended() : this.#failure.guarded(this.#drained());
     const discarded = this.#watermarks.nextLsn - this.#watermarks.writtenLsn - 1;
     const { current } = this.#chain;
     this.#arena.discard();

@@ -373,8 +373,11 @@ export class SegmentWriter {
     try {
       if (discard) {
         // What was handed to the operating system is not discarded.
-        yield* this.#leavingOutMarks(this.#writeWithReserve(() => this.#groups.settle()));
-        if (this.noSpace === undefined) this.#discarded = yield* this.#groups.discard();
+        yield* this.#leavingOutMarks(
+          this.#writeWithReserve(() => this.#groups.settle()),
+          discard,
+        );
+        this.#discarded = yield* this.#groups.discard();
       }
       const sync = () => this.#leavingOutMarks(this.#writeWithReserve(() => this.sync()));
       yield* sync();
@@ -390,12 +393,17 @@ export class SegmentWriter {
     }
   }
 
-  /** Runs what may find no room for a mark. Where nothing else waits for some, the mark is left out: everything is durable. */
-  *#leavingOutMarks(write: IoRoutine<void>): IoRoutine<void> {
+  /**
+   * Runs what may find no room for a mark. Where nothing else waits for some, the mark is left out: everything is durable.
+   *
+   * @param discard - whether what was not handed to the backend is discarded next. Default `false`.
+   */
+  *#leavingOutMarks(write: IoRoutine<void>, discard = false): IoRoutine<void> {
     try {
       yield* write;
     } catch (error) {
-      if (error !== this.noSpace || !this.#watermarks.isEverythingDurable) throw error;
+      const { isEverythingTakenDurable, isEverythingDurable } = this.#watermarks;
+      if (error !== this.noSpace || !(discard ? isEverythingTakenDurable : isEverythingDurable)) throw error;
     }
   }
 

@@ -44,6 +44,11 @@ export class Watermarks {
     return this.durableLsn === this.nextLsn - 1;
   }
 
+  /** Whether everything is durable that was handed to the backend. */
+  get isEverythingTakenDurable(): boolean {
+    return this.durableLsn >= this.takenLsn - 1;
+  }
+
   /** Whether everything up to an end is durable, or was durable before a restart dropped it. */
   isDurable({ lastLsn, generation }: LogEnd): boolean {
     return generation !== this.generation || this.durableLsn >= lastLsn;
