@@ -83,3 +83,22 @@ test('of a log that is only read, a backup fails when the writer removes a file 
   await wal.close();
   await io.dispose();
 });
+
+test('of a log that is only read, a backup of which all was truncated is refused as one of which nothing is known', async () => {
+  const { io, config, wal, fill, beside } = await openBackedUp(createMemoryStorageIo());
+  const open = () => SegmentedWal.open({ directory: config.directory, io, recoveryMode: 'readonly' });
+  await fill(40);
+  const reader = await open();
+  await reader.backup(beside('backup'));
+  await fill(120);
+  await wal.truncateBefore(wal.lastLsn);
+  const later = await open();
+  const error = await rejection(later.backup(beside('backup')));
+  expect(error).toMatchObject({ code: 'WAL_FOREIGN_DIRECTORY', reason: 'ahead' });
+  expect((error as Error).message).toContain('whether it has truncated that, or never had it, is not known');
+  expect((error as Error).message).not.toContain('did not cut off');
+  await later.close();
+  await reader.close();
+  await wal.close();
+  await io.dispose();
+});

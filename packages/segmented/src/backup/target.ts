@@ -115,7 +115,10 @@ export function refuseUnlessEarlier(
     const nextLsn = after?.nextLsn ?? before.firstLsn;
     // What the log has cut off begins behind `cutLsn`.
     if (nextLsn >= before.nextLsn || isTruncated || nextLsn > cutLsn) continue;
-    const what = `has a backup with records up to LSN ${before.nextLsn - 1} that the log does not have, and did not cut off`;
+    const isUnknown = !isOwn && before.number < oldest.number;
+    const what = isUnknown
+      ? 'has a backup of which the log has nothing any more: whether it has truncated that, or never had it, is not known'
+      : `has a backup with records up to LSN ${before.nextLsn - 1} that the log does not have, and did not cut off`;
     throw refused(directory, 'ahead', what);
   }
 }
