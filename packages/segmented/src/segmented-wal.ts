@@ -107,7 +107,7 @@ export class SegmentedWal {
     const fullDisk = new FullDisk(writer, this.#truncation, this.#calls.writes, opened.noSpace);
     this.#gate = new AppendGate(settings, writer, this.#calls, this.#cuts, fullDisk);
     this.#syncs = new SyncCalls(io, this.#calls, writer, fullDisk, idleMarker);
-    setBackgroundCalls(this, new BackgroundCalls(this.#calls, this.#syncs, writer));
+    setBackgroundCalls(this, new BackgroundCalls(this.#calls, this.#syncs, writer, this.#cuts));
     this.#reads = new ReadCalls(io, settings, this.#calls, writer, () => this.#truncation.current);
     this.#truncations = new TruncationCalls(this.#calls, writer, this.#truncation, followers, this.#cuts, fullDisk);
     this.#keys = new KeyCalls(settings.directory, this.#calls, writer, this.#gate, fullDisk);

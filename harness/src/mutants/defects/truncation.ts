@@ -330,4 +330,12 @@ export const TRUNCATION_DEFECTS: readonly Defect[] = [
     find: '    if (writer.noSpace === undefined && (yield* this.#hasRoom(roll))) {',
     replace: '    yield* roll();\n    if (yield* this.#hasRoom(roll)) {',
   },
+  {
+    name: 'dropped-records-lost-within-a-cut',
+    test: 'packages/wal/test/follow-beside-cuts.test.ts',
+    breaks: 'What a cut in progress drops is not lost for a follower that begins before the cut is done.',
+    file: `${SEGMENTED}/write/calls/background-calls.ts`,
+    find: 'return Math.min(durableLsn, this.#cuts.endOfKept(nextLsn) - 1);',
+    replace: 'return Math.min(durableLsn, nextLsn - 1);',
+  },
 ];

@@ -180,7 +180,7 @@ export const WAITING_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/follow-cuts.test.ts',
     breaks: 'What the writer knows to be durable and a follower cannot read is damage, and not waited for.',
     file: `${WAL}/follow/reading.ts`,
-    find: '{ ...options, durableOnly: false, durable };',
+    find: '{ ...options, durableOnly: false, durable: keptDurable };',
     replace: '{ ...options, durableOnly: false };',
   },
   {

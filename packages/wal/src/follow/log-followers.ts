@@ -2,6 +2,7 @@ import type { Lsn } from '@walstack/codec';
 import type { ResumePoint } from '@walstack/mmap-reader';
 import type { StoredRecord } from '@walstack/mmap-reader/internal';
 import type { FollowerStats } from '@walstack/segmented';
+import { backgroundCallsOf } from '@walstack/segmented/internal';
 import type { PayloadCodec, WalEvent } from '../encoding.js';
 import type { LogContext } from '../log-context.js';
 import { DirectoryWatch } from './directory-watch.js';
@@ -98,7 +99,9 @@ export class LogFollowers<T> {
       });
     };
     const isUnwritten = (): boolean => typeof from === 'object' && this.#isWithoutFile(from);
-    return { ...this.#followedLog(), begin, durable: () => log.durableLsn, isUnwritten };
+    const calls = backgroundCallsOf(log);
+    const known = { durable: () => log.durableLsn, keptDurable: () => calls.keptDurableLsn };
+    return { ...this.#followedLog(), begin, ...known, isUnwritten };
   }
 
   /** For a log that was opened read-only: changes are noticed by watching the directory. */

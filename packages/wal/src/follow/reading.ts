@@ -28,6 +28,8 @@ export interface Followed<T> {
   readonly isStored?: boolean;
   /** The durable LSN, when it is known without reading. */
   readonly durable?: () => Lsn;
+  /** The same, without what a cut in progress drops: up to there a record that cannot be read is lost. */
+  readonly keptDurable?: () => Lsn;
   /** Whether the events before the first one wanted are in the log, but in no file yet. */
   readonly isUnwritten?: () => boolean;
   /** Why nothing can be read any more; `undefined` while it can. */
@@ -79,9 +81,9 @@ export class Reading<T> {
 
   constructor(followed: Followed<T>, settings: FollowSettings, stopped: AbortSignal) {
     const { from, signal, tail: options } = settings;
-    const { io, directory, decoding, durable } = followed;
+    const { io, directory, decoding, durable, keptDurable } = followed;
     // The writing process knows its durable LSN, and needs no proof of durability.
-    const known = durable === undefined ? options : { ...options, durableOnly: false, durable };
+    const known = keptDurable === undefined ? options : { ...options, durableOnly: false, durable: keptDurable };
     const limit = durable === undefined || !options.durableOnly ? {} : { upTo: durable };
     this.#followed = followed;
     this.#settings = settings;

@@ -1,4 +1,6 @@
+import type { Lsn } from '@walstack/codec';
 import type { CallQueues } from '../../call-queues.js';
+import type { Cuts } from '../../retention/cuts.js';
 import type { SegmentWriter } from '../segment-writer.js';
 import type { LogEnd } from '../watermarks.js';
 import type { SyncCalls } from './sync-calls.js';
@@ -12,16 +14,27 @@ export class BackgroundCalls {
   readonly #calls: CallQueues;
   readonly #syncs: SyncCalls;
   readonly #writer: SegmentWriter;
+  readonly #cuts: Cuts;
 
-  constructor(calls: CallQueues, syncs: SyncCalls, writer: SegmentWriter) {
+  constructor(calls: CallQueues, syncs: SyncCalls, writer: SegmentWriter, cuts: Cuts) {
     this.#calls = calls;
     this.#syncs = syncs;
     this.#writer = writer;
+    this.#cuts = cuts;
   }
 
   /** The number of records that closing the log has discarded. */
   get discarded(): number {
     return this.#writer.discarded;
+  }
+
+  /**
+   * The last LSN that is durable, and stays in the log: what a cut in progress drops may be gone for a reader before the cut is done, and is
+   * not lost then.
+   */
+  get keptDurableLsn(): Lsn {
+    const { durableLsn, nextLsn } = this.#writer;
+    return Math.min(durableLsn, this.#cuts.endOfKept(nextLsn) - 1);
   }
 
   /** The present end of the log. */
