@@ -342,7 +342,8 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
 
   /**
    * Appends an event and waits until it is durable. All calls that wait at the same time share one write and one sync.
-   * When memory is full it first waits for room, in the order of the calls, with a copy of its arguments.
+   * When memory is full it first waits for room, in the order of the calls, with a copy of its arguments. Calls that become durable
+   * together settle one behind the other in no certain order: what depends on the order goes by the LSNs.
    *
    * @returns its LSN, durable
    * @throws what {@link append} throws except `WAL_BACKPRESSURE`. `WAL_IO_FAILED`, `WAL_NO_SPACE` and `WAL_CLOSED` of a
