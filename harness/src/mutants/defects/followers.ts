@@ -245,8 +245,25 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/named-storing.test.ts',
     breaks: 'Acknowledging from a decoder does not cover the event that is being decoded.',
     file: `${WAL}/follow/named/named-position.ts`,
-    find: 'if (this.#taking > 0 || this.#acknowledged < this.#returned) return;',
+    find: 'if (this.#isTaking || this.#acknowledged < this.#returned) return;',
     replace: 'if (this.#acknowledged < this.#returned) return;',
+  },
+  {
+    name: 'skipped-behind-an-array-counts-as-returned',
+    test: 'packages/wal/test/named-acknowledging.test.ts',
+    breaks:
+      'What a filter skips behind the last event of an array is covered when that event is acknowledged by its LSN.',
+    file: `${WAL}/follow/named/named-position.ts`,
+    find: 'this.#returned = lastLsn + 1;',
+    replace: 'this.#returned = this.#tail?.nextLsn ?? lastLsn + 1;',
+  },
+  {
+    name: 'next-event-taken-while-one-is-decoded',
+    test: 'packages/wal/test/named-acknowledging.test.ts',
+    breaks: 'A request from a function that decodes an event is answered behind that event.',
+    file: `${WAL}/follow/follow.ts`,
+    find: '    if (this.#isTaking) return Promise.resolve().then(() => this.next());\n',
+    replace: '',
   },
   {
     name: 'renewed-with-the-position-only',

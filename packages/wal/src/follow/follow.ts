@@ -85,6 +85,8 @@ class Follower<T, Item> implements WalFollower<Item> {
   /** The result of the last call that had to wait. */
   #underWay: Promise<unknown> | undefined;
   #isOver = false;
+  /** Whether an event is being taken: a function of the application that decodes it may request the next one. */
+  #isTaking = false;
   readonly #pace = new Pace(WAITING_STRIDE_MAX);
 
   constructor(open: () => Followed<T>, settings: FollowSettings, take: (reading: Reading<T>) => Item | undefined) {
@@ -114,11 +116,12 @@ class Follower<T, Item> implements WalFollower<Item> {
   }
 
   next(): Promise<IteratorResult<Item, void>> {
+    if (this.#isTaking) return Promise.resolve().then(() => this.next());
     if (this.#underWay !== undefined) return this.#inTurn(() => this.#next());
     if (this.#isOver) return Promise.resolve(DONE);
     if (this.#pace.isDue()) return this.#inTurn(() => this.#nextInLaterTurn());
     try {
-      const value = this.#reading?.isOver === false ? this.#take(this.#reading) : undefined;
+      const value = this.#reading?.isOver === false ? this.#taken(this.#reading) : undefined;
       if (value !== undefined) return Promise.resolve({ done: false, value });
     } catch {
       // `#next` meets the error again, ends the following, and throws it.
@@ -177,7 +180,7 @@ class Follower<T, Item> implements WalFollower<Item> {
       for (;;) {
         if (this.#stopped.signal.aborted) break;
         reading.throwIfOver();
-        const value = this.#take(reading);
+        const value = this.#taken(reading);
         if (value !== undefined) return { done: false, value };
         await reading.readOn();
       }
@@ -188,6 +191,15 @@ class Follower<T, Item> implements WalFollower<Item> {
     }
     await this.#end();
     return DONE;
+  }
+
+  #taken(reading: Reading<T>): Item | undefined {
+    this.#isTaking = true;
+    try {
+      return this.#take(reading);
+    } finally {
+      this.#isTaking = false;
+    }
   }
 
   async #end(): Promise<void> {

@@ -70,6 +70,8 @@ export class Reading<T> {
   #stopListening = (): void => {};
   /** The durable LSN at which nothing more was found; `undefined` when the next call must look for records in any case. */
   #exhaustedUpTo: Lsn | undefined;
+  /** Whether the end of the log was reached: from then on nothing is reported, also by a tail that begins elsewhere. */
+  #hasReachedEnd = false;
   /** The next event could not be returned: by the next request it may have been cut off, and another one be in its place. */
   #mustLookAgain = false;
   /** Why the next event cannot be returned, until that error was thrown. */
@@ -80,7 +82,8 @@ export class Reading<T> {
   #isReading = false;
 
   constructor(followed: Followed<T>, settings: FollowSettings, stopped: AbortSignal) {
-    const { from, signal, tail: options } = settings;
+    const { from, signal, tail } = settings;
+    const { onProgress, ...options } = tail;
     const { io, directory, decoding, durable, keptDurable } = followed;
     // The writing process knows its durable LSN, and needs no proof of durability.
     const known = keptDurable === undefined ? options : { ...options, durableOnly: false, durable: keptDurable };
@@ -90,7 +93,8 @@ export class Reading<T> {
     const isStored = followed.isStored === true;
     const tailOptions = { ...(isStored ? {} : decoding), ...known, ...limit };
     this.#makeTail = (start) => {
-      const asked = { from: start, ...tailOptions };
+      const reported = onProgress === undefined || this.#hasReachedEnd ? {} : { onProgress };
+      const asked = { from: start, ...tailOptions, ...reported };
       return new LogTail(io, directory, isStored ? asStored(asked) : asked);
     };
     if (settings.named === undefined) this.#tail = this.#makeTail(from as ReadFrom | ResumePoint);
@@ -163,14 +167,13 @@ export class Reading<T> {
   /** {@link take} for a request of one event, of a follower with a name. */
   takeOne(): WalEvent<T> | undefined {
     const named = this.#named as NamedPosition;
-    let isReturned = false;
+    let event: WalEvent<T> | undefined;
     named.onRequest();
     try {
-      const event = this.take();
-      isReturned = event !== undefined;
+      event = this.take();
       return event;
     } finally {
-      named.onTaken(isReturned);
+      named.onTaken(event?.lsn);
     }
   }
 
@@ -205,7 +208,7 @@ export class Reading<T> {
       this.#mustLookAgain = true;
       this.#exhaustedUpTo = undefined;
     } finally {
-      this.#named?.onTaken(events.length > 0);
+      this.#named?.onTaken(events.at(-1)?.lsn);
     }
     return events.length === 0 ? undefined : events;
   }
@@ -252,6 +255,7 @@ export class Reading<T> {
     try {
       this.#named?.beforeAdvance();
       const isMore = await tail.advance();
+      this.#hasReachedEnd ||= !isMore;
       const elsewhere = await this.#named?.found(this.#ended);
       if (elsewhere === undefined) return isMore;
       tail.close();

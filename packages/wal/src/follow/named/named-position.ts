@@ -61,8 +61,8 @@ export class NamedPosition {
   #sinceStored = 0;
   /** For how many milliseconds of the timer nothing was written, not even the position from before. */
   #sinceWritten = 0;
-  /** The number of requests that take an event at this moment, which is not returned yet, and may never be. */
-  #taking = 0;
+  /** Whether a request takes an event at this moment, which is not returned yet, and may never be. */
+  #isTaking = false;
   /** The LSN behind everything acknowledged; 0 before the log was found. */
   #acknowledged: Lsn = 0;
   /** The LSN behind the last event that was returned. */
@@ -202,18 +202,17 @@ export class NamedPosition {
 
   /** The next event is requested: with `storeEvery` that acknowledges those before. */
   onRequest(): void {
-    this.#taking++;
-    // A request may come while another event is being decoded.
-    if (this.#taking > 1 || !this.isFound || !this.#settings.isAutomatic) return;
+    this.#isTaking = true;
+    if (!this.isFound || !this.#settings.isAutomatic) return;
     this.#acknowledged = Math.max(this.#acknowledged, this.#tail?.nextLsn ?? 0);
     if (this.#acknowledged - (this.#stored?.lsn ?? 0) < this.#settings.everyEvents || !this.#queue.idle) return;
     this.#inBackground(() => this.#storing());
   }
 
-  /** The request is over. @param isReturned - whether an event, or an array of them, is returned */
-  onTaken(isReturned: boolean): void {
-    this.#taking--;
-    if (isReturned && this.#taking === 0) this.#returned = this.#tail?.nextLsn ?? this.#returned;
+  /** The request is over. @param lastLsn - that of the last event that is returned; `undefined` when none is */
+  onTaken(lastLsn: Lsn | undefined): void {
+    this.#isTaking = false;
+    if (lastLsn !== undefined) this.#returned = lastLsn + 1;
   }
 
   /**
@@ -299,7 +298,7 @@ export class NamedPosition {
 
   /** Without outstanding events, what the filter has skipped counts as acknowledged. */
   #coverSkipped(): void {
-    if (this.#taking > 0 || this.#acknowledged < this.#returned) return;
+    if (this.#isTaking || this.#acknowledged < this.#returned) return;
     this.#acknowledged = Math.max(this.#acknowledged, this.#tail?.nextLsn ?? 0);
   }
 
