@@ -1,5 +1,6 @@
 import { KeyRing, type Lsn } from '@walstack/codec';
 import { checkBoolean, checkOneOf, checkOptions, invalidType, optionNames } from '@walstack/codec/internal';
+import type { Interruptible } from '@walstack/storage-io/internal';
 import { checkFrom, type ReadFrom } from '../chain/behind-checkpoint.js';
 import type { Demands } from '../chain/encrypted-from.js';
 import { checkOnHole, type OnHole } from '../frames/holes.js';
@@ -40,7 +41,7 @@ export interface LogTailOptions extends LongCallOptions {
   readonly copy?: boolean;
   /**
    * Whether to return a record; called before the record is decoded, so that records that are skipped need not be
-   * decodable. Default: all are returned.
+   * decodable. It may close the tail, but not read on. Default: all are returned.
    */
   readonly matches?: ((record: Pick<WalRecord, 'type' | 'scope' | 'timestampMs'>) => boolean) | undefined;
   /**
@@ -163,6 +164,25 @@ export function checkTailOptions(options: LogTailOptions): TailPlan {
     decoding: { encryptedFrom, ...checkDecoding({ allowPlaintext, maxPayloadBytes }) },
     call: checkLongCall(signal, onProgress),
     onTruncated: checkOneOf('onTruncated', onTruncated, ON_TRUNCATED),
+  };
+}
+
+/**
+ * The same plan, with functions of the application that end the call which calls them with what they throw, whatever code that has: a
+ * tail would take the error of another log for a finding of its own, and skip records, or begin again.
+ */
+export function interruptible(plan: TailPlan, calls: Interruptible): TailPlan {
+  const { upTo, durable, keyRing, decoding } = plan;
+  const { encryptedFrom } = decoding;
+  return {
+    ...plan,
+    upTo: () => calls.called(upTo),
+    durable: durable === noneDurable ? durable : () => calls.called(durable),
+    keyRing: () => calls.called(keyRing),
+    decoding: {
+      ...decoding,
+      encryptedFrom: encryptedFrom === undefined ? undefined : () => calls.called(encryptedFrom),
+    },
   };
 }
 

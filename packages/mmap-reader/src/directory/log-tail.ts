@@ -1,12 +1,12 @@
 import { type Lsn, WalError } from '@walstack/codec';
 import { checkPath } from '@walstack/codec/internal';
 import { type IoRoutine, runAsync, runSync, type StorageIo } from '@walstack/storage-io';
-import { calledBetweenSteps, type Watch, watched } from '@walstack/storage-io/internal';
+import { calledBetweenSteps, Interruptible, type Watch, watched } from '@walstack/storage-io/internal';
 import { isStored } from '../records/stored-record.js';
 import type { WalRecord } from '../records/wal-record.js';
 import { CallWatch, READING_ABORTED, watchOf } from '../walk/call-watch.js';
 import { SegmentWalk } from '../walk/segment-walk.js';
-import { checkTailOptions, type LogTailOptions, type SkippedRecords } from './log-tail-options.js';
+import { checkTailOptions, interruptible, type LogTailOptions, type SkippedRecords } from './log-tail-options.js';
 import { type ResumePoint, resumePointOf } from './resume-point.js';
 import { TailSegments } from './tail-segments.js';
 
@@ -33,20 +33,25 @@ export class LogTail {
   readonly #watch: CallWatch | undefined;
   /** Ends a call in progress where it waits: when the tail is closed, and by the signal. */
   readonly #ending: Watch;
+  /** Ends a call with what a function of the application throws: it could have the code of a finding of the tail itself. */
+  readonly #interruptible = new Interruptible();
   #isAdvancing = false;
+  /** Whether `matches` is being called. */
+  #isMatching = false;
 
   /**
    * @param io - the backend with the log; it is not disposed of with the tail
    * @param directory - the log's directory
    */
   constructor(io: StorageIo, directory: string | URL, options: LogTailOptions = {}) {
-    const plan = checkTailOptions(options);
+    const plan = interruptible(checkTailOptions(options), this.#interruptible);
+    const { matches } = plan;
     this.#io = io;
     this.#directory = checkPath('directory', directory);
     this.#walk = new SegmentWalk(
       typeof plan.from === 'string' ? UNKNOWN : plan.from,
       plan.copy,
-      plan.matches,
+      matches === undefined ? undefined : (record) => this.#matching(matches, record),
       plan.onHole,
       isStored(options),
     );
@@ -84,9 +89,11 @@ export class LogTail {
    * The next record of those that `advance()` found; `undefined` when it has to be called again.
    *
    * @throws `WAL_BAD_KEY`, `WAL_CORRUPT`, `WAL_TOO_LARGE`, `WAL_UNSUPPORTED` when the record cannot be decoded: it
-   * stays the next one, and this throws the same error until `advance()` is called; `WAL_TRUNCATED` like {@link advance}
+   * stays the next one, and this throws the same error until `advance()` is called; `WAL_TRUNCATED` like {@link advance};
+   * `WAL_STATE` inside `matches`
    */
   next(): WalRecord | undefined {
+    if (this.#isMatching) throw busy(this.#directory, 'matching');
     if (this.#segments.mustRelocate) return undefined;
     const record = this.#walk.next();
     if (record !== undefined) this.#segments.checkSession();
@@ -115,7 +122,8 @@ export class LogTail {
    * something was cut off that had been returned, or was before the resume point: what was read from `lsn` on is no
    * longer in the log; `lsn` is 1 when it is not known how much that is. `WAL_CORRUPT` when something acknowledged
    * cannot be read; `WAL_NOT_FOUND` when there is no log; `WAL_CLOSED`; `WAL_ABORTED`; `WAL_STATE` while another call is in progress,
-   * which continues. After an error another call tries again from the same record
+   * which continues, and inside `matches`; what a function among the options throws. After an error another call tries again from the
+   * same record
    */
   advance(): Promise<boolean> {
     this.#segments.isBlocking = false;
@@ -134,11 +142,13 @@ export class LogTail {
 
   /** {@link advance} as an I/O routine. */
   *advancing(): IoRoutine<boolean> {
-    if (this.#isAdvancing) throw busy(this.#directory);
+    if (this.#isAdvancing) throw busy(this.#directory, 'advancing');
+    if (this.#isMatching) throw busy(this.#directory, 'matching');
     this.#isAdvancing = true;
     try {
-      if (this.#watch !== undefined) return yield* this.#reported(this.#watch);
-      return yield* watched(this.#advancing(), this.#ending);
+      const watch = this.#watch;
+      const advancing = watch === undefined ? watched(this.#advancing(), this.#ending) : this.#reported(watch);
+      return yield* this.#interruptible.run(advancing);
     } finally {
       this.#isAdvancing = false;
       if (this.#segments.isClosed) this.#segments.leave();
@@ -152,6 +162,15 @@ export class LogTail {
     const isMore = yield* watched(this.#advancing(), this.#ending);
     if (!isMore && watch.isReported) yield* calledBetweenSteps(watch.finish);
     return isMore;
+  }
+
+  #matching<T>(matches: (record: T) => boolean, record: T): boolean {
+    this.#isMatching = true;
+    try {
+      return matches(record);
+    } finally {
+      this.#isMatching = false;
+    }
   }
 
   *#advancing(): IoRoutine<boolean> {
@@ -183,7 +202,10 @@ export class LogTail {
 /** The next LSN, before the log was found. */
 const UNKNOWN: Lsn = 0;
 
-function busy(directory: string): WalError {
-  const what = `the tail of the log in ${directory} is looking for further records: wait for that call before the next one`;
-  return new WalError('WAL_STATE', what, { path: directory, state: 'advancing' });
+function busy(directory: string, state: 'advancing' | 'matching'): WalError {
+  const what =
+    state === 'advancing'
+      ? 'is looking for further records: wait for that call before the next one'
+      : 'is asking matches whether to return a record: read on when that has returned';
+  return new WalError('WAL_STATE', `the tail of the log in ${directory} ${what}`, { path: directory, state });
 }

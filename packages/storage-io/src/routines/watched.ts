@@ -83,10 +83,23 @@ export class Interruptible {
     try {
       yield* calledBetweenSteps(call);
     } catch (error) {
-      if (error instanceof Interruption) throw error;
-      this.#interruption = new Interruption(error);
-      throw this.#interruption;
+      throw this.#interrupted(error);
     }
+  }
+
+  /** Calls a function of the application inside a step, for what it returns. @throws like {@link call} */
+  called<T>(call: () => T): T {
+    try {
+      return call();
+    } catch (error) {
+      throw this.#interrupted(error);
+    }
+  }
+
+  #interrupted(error: unknown): Interruption {
+    if (error instanceof Interruption) return error;
+    this.#interruption = new Interruption(error);
+    return this.#interruption;
   }
 }
 
