@@ -159,4 +159,28 @@ export const READERS_DEFECTS: readonly Defect[] = [
     find: 'napi_ok && has_memory) UnmapMemory(file);',
     replace: 'napi_ok && has_memory) return nullptr;',
   },
+  {
+    name: 'thrown-by-a-function-of-a-tail-taken-for-a-finding',
+    test: 'packages/segmented/test/log-tail-functions.test.ts',
+    breaks: 'What a function among the options of a tail throws skips no record, whatever error it is.',
+    file: `${READER}/directory/log-tail-options.ts`,
+    find: 'upTo: () => calls.called(upTo),',
+    replace: 'upTo,',
+  },
+  {
+    name: 'tail-reads-on-inside-its-filter',
+    test: 'packages/segmented/test/log-tail-functions.test.ts',
+    breaks: 'A tail refuses to read on while its filter is asked about a record, which would be left out.',
+    file: `${READER}/directory/log-tail.ts`,
+    find: "  next(): WalRecord | undefined {\n    if (this.#isMatching) throw busy(this.#directory, 'matching');\n",
+    replace: '  next(): WalRecord | undefined {\n',
+  },
+  {
+    name: 'views-of-plain-reads-transferable',
+    test: 'packages/mmap-reader/test/moved-away.test.ts',
+    breaks: 'Transferring a view of the newest segment to another thread leaves the records behind it.',
+    file: `${READER}/frames/segment-scanner.ts`,
+    find: 'this.#buffer = untransferable(this.#capacity(from, 0));',
+    replace: 'this.#buffer = new Uint8Array(this.#capacity(from, 0));',
+  },
 ];

@@ -118,6 +118,11 @@ export class Frames {
     return this.#offsets[this.#count] as number;
   }
 
+  /** Whether the application has transferred the memory away. */
+  get isDetached(): boolean {
+    return this.#buffer.byteLength === 0;
+  }
+
   /** Position in the file of the memory's first byte. */
   get base(): number {
     return this.#base;

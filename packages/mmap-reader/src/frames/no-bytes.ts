@@ -1,4 +1,4 @@
-import { markAsUntransferable } from 'node:worker_threads';
+import { untransferable } from '../windows/untransferable.js';
 
 /** The memory, one byte: that of an array without bytes would not tell whether it was taken away. */
 let memory = new Uint8Array(0);
@@ -14,7 +14,6 @@ export function noBytes(): Uint8Array {
 }
 
 function renew(): void {
-  memory = new Uint8Array(1);
-  markAsUntransferable(memory.buffer);
+  memory = untransferable(1);
   empty = memory.subarray(0, 0);
 }

@@ -8,6 +8,7 @@ import {
 } from '@walstack/codec';
 import { type IoFile, type IoRoutine, ioSteps, type StorageIo } from '@walstack/storage-io';
 import { isTurnDue, TURN } from '@walstack/storage-io/internal';
+import { untransferable } from '../windows/untransferable.js';
 import { checksumOf } from './checksum.js';
 import type { FrameScanner } from './frame-scanner.js';
 import { Frames } from './frames.js';
@@ -43,7 +44,7 @@ export class SegmentScanner implements FrameScanner {
     this.#io = io;
     this.#file = file;
     this.#limit = limit;
-    this.#buffer = new Uint8Array(this.#capacity(from, 0));
+    this.#buffer = untransferable(this.#capacity(from, 0));
     const framesMax = Math.min(FRAMES_MAX, Math.ceil(this.#buffer.length / MARK_FRAME_BYTES) + 1);
     this.frames = new Frames(file.path, header, from, nextLsn, framesMax);
     this.frames.adopt(this.#buffer, from);
@@ -61,7 +62,7 @@ export class SegmentScanner implements FrameScanner {
     // What was read after the last frame may have changed.
     this.#filled = 0;
     const capacity = this.#capacity(base, 0);
-    if (capacity > this.#buffer.length) this.#buffer = new Uint8Array(capacity);
+    if (capacity > this.#buffer.length) this.#buffer = untransferable(capacity);
     frames.adopt(this.#buffer, base);
     frames.resume();
   }
@@ -141,7 +142,7 @@ export class SegmentScanner implements FrameScanner {
     if (capacity <= this.#buffer.length && this.#buffer.length <= BUFFER_BYTES) {
       this.#buffer.copyWithin(0, stop, this.#filled);
     } else {
-      this.#buffer = new Uint8Array(capacity);
+      this.#buffer = untransferable(capacity);
       this.#buffer.set(kept);
     }
     frames.adopt(this.#buffer, base, end);

@@ -1,6 +1,7 @@
 import { type Lsn, type PayloadDecoder, type RecordContent, type RecordScope, WalError } from '@walstack/codec';
 import type { Frames } from '../frames/frames.js';
 import { decodeRecord } from './decode-record.js';
+import { unlessTransferred } from './transferred-away.js';
 import type { WalRecord } from './wal-record.js';
 
 /**
@@ -74,7 +75,7 @@ export class RecordCursor {
    *
    * @returns `false` when there is no further record: see {@link stopReason}
    * @throws `WAL_IO_FAILED` when the disk cannot read, `WAL_CORRUPT` when the file was cut meanwhile, `WAL_HOLE` where records are
-   * lost
+   * lost, `WAL_STATE` when memory that cannot be restored was transferred away
    */
   next(): boolean {
     const frames = this.#frames;
@@ -188,7 +189,7 @@ export class RecordCursor {
     if (error instanceof TypeError && this.#frames !== undefined && this.#source.restore()) {
       return read.call(this, this.#frames);
     }
-    throw error;
+    throw unlessTransferred(error, this.#frames);
   }
 
   #decoded(frames: Frames): RecordContent {
@@ -219,7 +220,7 @@ export class RecordCursor {
       return frames.next();
     } catch (error) {
       if (error instanceof TypeError && this.#source.restore()) return frames.next();
-      if (!WalError.is(error)) throw error;
+      if (!WalError.is(error)) throw unlessTransferred(error, frames);
       this.#stopReason = this.#source.stopReason(error);
       frames.stopHere();
       return false;

@@ -1,5 +1,5 @@
-import { markAsUntransferable } from 'node:worker_threads';
 import { noBytes } from '../frames/no-bytes.js';
+import { untransferable } from '../windows/untransferable.js';
 
 /** The size of the memory that small copies share, the same as for small buffers of Node.js. */
 export const SHARED_BYTES = 8192;
@@ -26,9 +26,7 @@ export function copyOf(bytes: Uint8Array): Uint8Array {
 }
 
 function renew(): void {
-  shared = new Uint8Array(SHARED_BYTES);
+  shared = untransferable(SHARED_BYTES);
   buffer = shared.buffer;
   used = 0;
-  // Transferring one copy to another thread must not detach the others.
-  markAsUntransferable(buffer);
 }

@@ -8,6 +8,7 @@ import { type Hole, holeUpTo, inHole, type OnHole } from '../frames/holes.js';
 import { decodeRecord } from '../records/decode-record.js';
 import { RunCopies } from '../records/run-copies.js';
 import { StoredFrames } from '../records/stored-record.js';
+import { unlessTransferred } from '../records/transferred-away.js';
 import type { WalRecord } from '../records/wal-record.js';
 
 /**
@@ -131,7 +132,8 @@ export class SegmentWalk {
   /**
    * The next record in memory; `undefined` when `advance()` has to read further.
    *
-   * @throws what decoding throws; from then on every call of this and of `advance()` throws it, until the segment is left
+   * @throws what decoding throws, `WAL_STATE` where memory that cannot be restored was transferred away; from then on every call of this
+   * and of `advance()` throws it, until the segment is left
    */
   next(): WalRecord | undefined {
     const plain = this.#plain;
@@ -163,7 +165,22 @@ export class SegmentWalk {
       this.#nextLsn = record.lsn + 1;
       return record;
     } catch (error) {
+      if (this.#isRestored(error)) return this.#take(frames);
       throw this.#failed(error);
+    }
+  }
+
+  /** Whether reading the memory has failed as it was transferred away, and it was restored. */
+  #isRestored(error: unknown): boolean {
+    return error instanceof TypeError && this.restore();
+  }
+
+  #step(frames: Frames): boolean {
+    try {
+      return frames.next();
+    } catch (error) {
+      if (this.#isRestored(error)) return frames.next();
+      throw error;
     }
   }
 
@@ -177,7 +194,8 @@ export class SegmentWalk {
     }
   }
 
-  #failed(error: unknown): unknown {
+  #failed(reason: unknown): unknown {
+    const error = unlessTransferred(reason, this.#frames);
     this.#failure = { error };
     this.#plain = undefined;
     return error;
@@ -188,7 +206,7 @@ export class SegmentWalk {
     const frames = this.#frames;
     const decoder = this.#decoder;
     if (frames === undefined || decoder === undefined) return undefined;
-    while (frames.nextLsn <= this.until && frames.next()) {
+    while (frames.nextLsn <= this.until && this.#step(frames)) {
       if (frames.isMark) {
         this.passMark(frames);
         this.#stored?.passMark(frames);
