@@ -77,3 +77,24 @@ test('a signal ends a backup while its copy is verified', async () => {
   await wal.shutdown();
   expect(disk.openFiles).toBe(0);
 });
+
+test('a signal ends a backup that waits until the log is durable, and what was there before is as it was', async () => {
+  const { disk, directory, wal, controller, signal } = await opened();
+  await wal.backup(`${directory}/backup`);
+  wal.append('not durable yet');
+  disk.hold('datasync');
+  const backup = watch(wal.backup(`${directory}/backup`, { signal }));
+  await disk.held('datasync');
+  await turns();
+  controller.abort('enough');
+  await turns();
+  expect(backup.error).toMatchObject({ code: 'WAL_ABORTED', cause: 'enough' });
+  disk.releaseAll('datasync');
+  const before = await Wal.open(`${directory}/backup`, { recoveryMode: 'readonly' });
+  expect(before.lastLsn).toBe(10);
+  await before.close();
+  expect(await wal.backup(`${directory}/backup`)).toMatchObject({ lastLsn: 11 });
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+  await wal.shutdown();
+  expect(disk.openFiles).toBe(0);
+});

@@ -156,6 +156,14 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     replace: 'throw error;',
   },
   {
+    name: 'thrown-callback-taken-for-a-missing-file',
+    test: 'packages/segmented/test/backup-callback.test.ts',
+    breaks: 'What the callback of a backup throws ends it, whatever error it is, also while the log is cut.',
+    file: BACKUP,
+    find: 'if (!isOfMissing(error) || !this.#lacks(moment)) throw error;',
+    replace: 'if (!isOfMissing(this.#interruptible.thrown(error)) || !this.#lacks(moment)) throw error;',
+  },
+  {
     name: 'earlier-newest-taken-for-whole',
     scenario: 'backups',
     breaks: 'The segment that was the newest one of an earlier backup is copied again.',

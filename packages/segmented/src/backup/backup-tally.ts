@@ -1,7 +1,6 @@
 import { blockEnd } from '@walstack/codec';
 import type { Segment } from '@walstack/mmap-reader/internal';
 import type { IoRoutine } from '@walstack/storage-io';
-import { calledBetweenSteps } from '@walstack/storage-io/internal';
 import type { BackupProgress, BackupReport } from './backup-options.js';
 
 const bytesOf = ({ end, header }: Segment): number => blockEnd(end, header.blockBytes);
@@ -10,7 +9,7 @@ const bytesOf = ({ end, header }: Segment): number => blockEnd(end, header.block
 export class BackupTally {
   readonly #directory: string;
   readonly #segments: readonly Segment[];
-  readonly #onProgress: ((progress: BackupProgress) => void) | undefined;
+  readonly #report: ((progress: BackupProgress) => IoRoutine<void>) | undefined;
   readonly #totalBytes: number;
   #bytes = 0;
   #records = 0;
@@ -22,11 +21,11 @@ export class BackupTally {
   constructor(
     directory: string,
     segments: readonly Segment[],
-    onProgress: ((progress: BackupProgress) => void) | undefined,
+    report: ((progress: BackupProgress) => IoRoutine<void>) | undefined,
   ) {
     this.#directory = directory;
     this.#segments = segments;
-    this.#onProgress = onProgress;
+    this.#report = report;
     this.#totalBytes = segments.reduce((sum, segment) => sum + bytesOf(segment), 0);
   }
 
@@ -57,10 +56,8 @@ export class BackupTally {
 
   /** Reports how far the backup is. @throws what the callback throws */
   *report(phase: BackupProgress['phase']): IoRoutine<void> {
-    const onProgress = this.#onProgress;
-    if (onProgress === undefined) return;
-    const progress = { phase, bytes: this.#bytes, totalBytes: this.#totalBytes, records: this.#records };
-    yield* calledBetweenSteps(() => onProgress(progress));
+    if (this.#report === undefined) return;
+    yield* this.#report({ phase, bytes: this.#bytes, totalBytes: this.#totalBytes, records: this.#records });
   }
 
   get result(): BackupReport {

@@ -3,7 +3,14 @@ import { type Checkpoint, encodeCheckpoint, FileName, WalError } from '@walstack
 import { stagedName } from '@walstack/codec/internal';
 import { readCheckpoint, type Segment, sameId } from '@walstack/mmap-reader/internal';
 import { type IoRoutine, ioSteps } from '@walstack/storage-io';
-import { aborted, makeDirectories, onAbort, replaceFile, syncAncestors } from '@walstack/storage-io/internal';
+import {
+  aborted,
+  Interruptible,
+  makeDirectories,
+  onAbort,
+  replaceFile,
+  syncAncestors,
+} from '@walstack/storage-io/internal';
 import type { CallQueues } from '../call-queues.js';
 import { type Environment, newId } from '../environment.js';
 import type { Settings } from '../options.js';
@@ -58,7 +65,10 @@ export class Backup {
   readonly #log: BackedUpLog;
   readonly #asked: CheckedBackup;
   readonly #directory: string;
-  #hasBegun = false;
+  /** Ends the backup with what `onProgress` throws: it could have the code of what is missing. */
+  readonly #interruptible = new Interruptible();
+  /** Whether it waits for its turn, or for the log to become durable: for a disk that may not answer. */
+  #isWaiting = true;
   #logId = '';
   /** Whether segments are linked: until the file system refuses it. */
   #links: boolean;
@@ -72,13 +82,16 @@ export class Backup {
     this.#links = asked.hardLinks && !log.calls.isReadonly;
   }
 
-  /** Waits for a call of {@link make} in a queue, unless the signal is aborted before that begins: another backup may take long. */
+  /**
+   * Waits for a call of {@link make} in a queue. Where the signal is aborted while that waits, the call rejects at once: another backup
+   * may take long, and a disk may not answer. The backup itself ends behind that.
+   */
   awaited(call: Promise<BackupReport>): Promise<BackupReport> {
     const { signal } = this.#asked;
     if (signal === undefined) return call;
     return new Promise((resolve, reject) => {
       const abort = (): void => {
-        if (!this.#hasBegun) reject(this.#aborted(signal));
+        if (this.#isWaiting) reject(this.#aborted(signal));
       };
       let stopListening = (): void => {};
       if (signal.aborted) abort();
@@ -88,8 +101,12 @@ export class Backup {
   }
 
   /** Makes the backup; durable on return. */
-  *make(): IoRoutine<BackupReport> {
-    this.#hasBegun = true;
+  make(): IoRoutine<BackupReport> {
+    return this.#interruptible.run(this.#make());
+  }
+
+  *#make(): IoRoutine<BackupReport> {
+    this.#isWaiting = false;
     const { environment, settings } = this.#log;
     const { io } = environment;
     const directory = this.#directory;
@@ -101,8 +118,11 @@ export class Backup {
       // Again, now that nothing else changes it.
       if (checkTarget(io, directory)?.backup === 'decided') yield* switchOver(io, directory);
       for (;;) {
+        this.#isWaiting = true;
         const moment = yield* this.#log.calls.writes.join(() => this.#moment());
+        this.#isWaiting = false;
         try {
+          this.#throwIfEnded();
           return yield* this.#makeOf(moment);
         } catch (error) {
           // Files of it are gone meanwhile: it is backed up as it is now.
@@ -238,14 +258,16 @@ export class Backup {
     yield* tally.copied(segment);
   }
 
-  readonly #report = (progress: BackupProgress): void => {
+  readonly #report = (progress: BackupProgress): IoRoutine<void> => {
     const { calls } = this.#log;
-    calls.isReporting = true;
-    try {
-      this.#asked.onProgress?.(progress);
-    } finally {
-      calls.isReporting = false;
-    }
+    return this.#interruptible.call(() => {
+      calls.isReporting = true;
+      try {
+        this.#asked.onProgress?.(progress);
+      } finally {
+        calls.isReporting = false;
+      }
+    });
   };
 
   *#copied(bytes: number, tally: BackupTally): IoRoutine<void> {

@@ -1,0 +1,26 @@
+import { WalError, type WalErrorCode } from '@walstack/codec';
+import { createMemoryStorageIo } from '@walstack/storage-io';
+import { expect, test } from 'vitest';
+import { rejection } from '../../../harness/test-kit/outcomes.js';
+import { filled, openBackedUp, readAll } from './support/backups.js';
+
+test.each<WalErrorCode>(['WAL_NOT_FOUND', 'WAL_TRUNCATED', 'WAL_BAD_HEADER', 'WAL_CORRUPT'])(
+  'what onProgress throws ends a backup, also with the code %s while the log is cut',
+  async (code) => {
+    const { io, wal, fill, beside } = await openBackedUp(createMemoryStorageIo());
+    await fill(40);
+    const failure = new WalError(code, 'of another log');
+    let calls = 0;
+    const backup = wal.backup(beside('backup'), {
+      hardLinks: false,
+      onProgress: () => {
+        if (++calls === 1) wal.truncateAfterSync(38);
+        if (calls === 2) throw failure;
+      },
+    });
+    expect(await rejection(backup)).toBe(failure);
+    expect(await wal.backup(beside('backup'))).toMatchObject({ lastLsn: 38 });
+    expect(await readAll(io, beside('backup'))).toEqual(filled(1, 38));
+    await wal.close();
+  },
+);
