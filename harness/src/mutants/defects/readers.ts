@@ -43,8 +43,8 @@ export const READERS_DEFECTS: readonly Defect[] = [
     test: 'packages/mmap-reader/test/log-tail-turns.test.ts',
     breaks: 'A second advance of a tail is refused while the first one is in progress.',
     file: `${READER}/directory/log-tail.ts`,
-    find: '    if (this.#isAdvancing) throw busy(this.#directory);\n',
-    replace: '    if (this.#isAdvancing === undefined) throw busy(this.#directory);\n',
+    find: "    if (this.#isAdvancing) throw busy(this.#directory, 'advancing');\n",
+    replace: "    if (this.#isAdvancing === undefined) throw busy(this.#directory, 'advancing');\n",
   },
   {
     name: 'unwanted-before-the-first',
