@@ -1,7 +1,9 @@
+import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
-import { compareLog } from '@walstack/jetstream';
+import { compareLog, restoreLog } from '@walstack/jetstream';
 import { describe, expect, test } from 'vitest';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
+import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { commitMany, expectReplicated, until, withManager } from './support/logs.js';
 import { withoutServer } from './support/nats-servers.js';
 import { setUpShipping } from './support/set-up.js';
@@ -36,6 +38,20 @@ describe.skipIf(withoutServer !== undefined)('shipping a log that is cut, and to
     await waiting;
     expect(shipper.replicatedLsn).toBe(103);
     await expectReplicated(wal.directory, streamOf(options));
+  });
+
+  test('a record of a log that is given as a directory, neither', async () => {
+    const options = nextOptions();
+    const wal = await openLog();
+    await commitMany(wal, 90);
+    const shipper = start(wal.directory, options);
+    await shipper.replicated(80);
+    await wal.truncateAfter(66);
+    await wal.commit('new');
+    await shipper.replicated(67);
+    const restored = join(temporaryDirectory(), 'restored');
+    expect(await restoreLog(restored, streamOf(options))).toMatchObject({ lastLsn: 67 });
+    expect(await compareLog(wal.directory, streamOf(options))).toMatchObject({ agrees: true, records: 67 });
   });
 
   test('waiting for a record that is cut off ends', async () => {

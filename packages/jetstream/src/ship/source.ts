@@ -83,7 +83,8 @@ function directorySource(path: string, io: StorageIo | StorageIoName | undefined
     path,
     durableLsn: () => undefined,
     positions: () => undefined,
-    segmentOf: () => undefined,
+    // Where the log was cut, the segment with the higher number is in place of those before.
+    segmentOf: (lsn) => whileThere(() => segmentsIn(path))?.findLast(({ firstLsn }) => firstLsn <= lsn)?.number,
     emptySegment: () => emptySegmentIn(path),
     firstLsnBehind: (segment) => segmentsIn(path).find(({ number }) => number > segment)?.firstLsn,
     durable: async () => {},
@@ -120,6 +121,16 @@ export function headerOf(path: string): SegmentHeader {
     return decodeSegmentHeader(bytes.subarray(0, readSync(file, bytes)), path);
   } finally {
     closeSync(file);
+  }
+}
+
+/** The result of a call; `undefined` when the directory is missing. */
+function whileThere<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 
