@@ -2,6 +2,7 @@ import { type CloseOptions, SegmentedWal, type SegmentedWalConfig } from '@walst
 import { SimulatedDisk, type SimulatedIoOptions } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { turns } from '../../../harness/test-kit/event-loop.js';
+import { ringOf } from '../../../harness/test-kit/keys.js';
 import { TestEnvironment } from './support/environments.js';
 import { empty, fill, RING } from './support/full-disks.js';
 
@@ -189,6 +190,113 @@ describe.each([
       const again = reopened(found);
       expect([again.recovery.cleanlyClosed, lsns(again)]).toEqual([isClosed, [1]]);
     }
+  });
+});
+
+// Where blocks cannot be reserved, the mark is written at a time when there is no room.
+describe.each([
+  ['a backend that blocks', {}],
+  ['a backend that takes its time', { completesInline: false }],
+  ['a ring', RING],
+] as const)('while only an idle mark waits for room, on %s', (_name, kind) => {
+  const directory = '/log';
+
+  /** A log with three durable records on a full disk, whose mark waits for room. */
+  async function waiting(reserveBytes: number) {
+    const disk = new SimulatedDisk();
+    const environment = new TestEnvironment();
+    const config = { directory, blockBytes: 512, padGroups: true, preallocate: 'none', keyRing: ringOf(1) } as const;
+    const io = disk.createStorageIo(kind);
+    const wal = await SegmentedWal.open({ ...config, ...environment.options, io, reserveBytes });
+    for (const payload of ['a', 'b', 'c']) {
+      wal.append(payload);
+      await wal.sync();
+    }
+    await turns(50);
+    fill(disk);
+    disk.failWhen(({ kind: operation }) => (operation === 'allocate' ? 'EIO' : undefined));
+    for (let time = 0; time < 2; time++) {
+      environment.fire();
+      await turns(50);
+    }
+    expect([wal.pendingBytes > 0, wal.durableLsn, wal.stats().waitsForSpace]).toEqual([true, 3, false]);
+    return { disk, wal };
+  }
+
+  type Call = (wal: SegmentedWal) => unknown;
+
+  test.each<[string, Call, readonly number[]]>([
+    ['truncateBefore', (wal) => wal.truncateBefore(wal.nextLsn), []],
+    ['truncateAfter', (wal) => wal.truncateAfter(1), [1]],
+    ['resetTo', (wal) => wal.resetTo(100), []],
+    ['rotateKey', (wal) => wal.rotateKey(), [1, 2, 3]],
+  ])('%s takes the reserve for it', async (_call, call, left) => {
+    const { disk, wal } = await waiting(8192);
+    await call(wal);
+    expect([wal.failure, wal.pendingBytes]).toEqual([undefined, 0]);
+    expect(wal.stats().reserve.releases).toBeGreaterThan(0);
+    const { nextLsn } = wal;
+    const found = SegmentedWal.openSync({ directory, keyRing: ringOf(1), io: disk.crash().createStorageIo() });
+    expect([found.nextLsn, lsns(found)]).toEqual([nextLsn, left]);
+  });
+
+  test('records behind it take no reserve', async () => {
+    const { wal } = await waiting(8192);
+    wal.append(new Uint8Array(2000));
+    for (const cut of [() => wal.truncateAfter(1), () => wal.resetTo(100), () => wal.rotateKey()]) {
+      await expect(cut()).rejects.toMatchObject({ code: 'WAL_NO_SPACE' });
+    }
+    expect([wal.stats().reserve.releases, wal.stats().waitsForSpace, wal.nextLsn]).toEqual([0, true, 5]);
+  });
+
+  test.each<[string, Call]>([
+    ['sync', (wal) => wal.sync()],
+    ['syncSync', (wal) => (kind === RING ? wal.sync() : wal.syncSync())],
+    ['flush', (wal) => wal.flush()],
+    ['truncateAfter', (wal) => wal.truncateAfter(3)],
+  ])('%s has nothing to do, and does not reject', async (_call, call) => {
+    const { disk, wal } = await waiting(0);
+    await call(wal);
+    expect([wal.durableLsn, wal.pendingBytes > 0]).toEqual([3, true]);
+    // What is appended behind it does wait.
+    wal.append('d');
+    await expect(wal.sync()).rejects.toMatchObject({ code: 'WAL_NO_SPACE' });
+    await expect(wal.flush()).rejects.toMatchObject({ code: 'WAL_NO_SPACE' });
+    empty(disk);
+    await wal.sync();
+    expect([wal.failure, wal.durableLsn, lsns(wal)]).toEqual([undefined, 4, [1, 2, 3, 4]]);
+    await wal.close();
+  });
+
+  test.each<[string, Call]>([
+    ['truncateBefore', (wal) => wal.truncateBefore(wal.nextLsn)],
+    ['truncateAfter', (wal) => wal.truncateAfter(1)],
+    ['resetTo', (wal) => wal.resetTo(100)],
+    ['rotateKey', (wal) => wal.rotateKey()],
+  ])('%s that has no reserve rejects, with nothing changed', async (_call, call) => {
+    const { disk, wal } = await waiting(0);
+    await expect(call(wal)).rejects.toMatchObject({ code: 'WAL_NO_SPACE' });
+    expect([wal.failure, wal.nextLsn, lsns(wal)]).toEqual([undefined, 4, [1, 2, 3]]);
+    empty(disk);
+    await call(wal);
+    await wal.close();
+  });
+
+  test('a backup is made on a disk with room', async () => {
+    const { disk, wal } = await waiting(0);
+    empty(disk);
+    disk.failWhen(({ kind: operation, path }) =>
+      /write/.test(operation) && path.startsWith(directory) ? 'ENOSPC' : undefined,
+    );
+    await wal.backup('/backup');
+    expect(wal.pendingBytes).toBeGreaterThan(0);
+    disk.failWhen(undefined);
+    const backup = SegmentedWal.openSync({
+      directory: '/backup',
+      keyRing: ringOf(1),
+      io: disk.crash().createStorageIo(),
+    });
+    expect(lsns(backup)).toEqual([1, 2, 3]);
   });
 });
 

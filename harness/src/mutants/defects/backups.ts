@@ -120,7 +120,7 @@ export const BACKUPS_DEFECTS: readonly Defect[] = [
     scenario: 'backups',
     breaks: 'A backup contains what was appended before the call, and nothing that is not durable.',
     file: BACKUP,
-    find: '    if (!this.#isReadonly) yield* writer.sync();\n',
+    find: '    if (!this.#isReadonly) yield* writer.leavingOutMarks(writer.sync());\n',
     replace: '',
   },
   {

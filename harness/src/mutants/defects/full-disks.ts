@@ -125,7 +125,7 @@ export const FULL_DISKS_DEFECTS: readonly Defect[] = [
     test: GOES_ON_TEST,
     breaks: 'Closing a log takes the reserve for the last records.',
     file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: 'if (this.noSpace === undefined || error !== this.noSpace || !(yield* makeRoom(this))) throw error;',
+    find: 'if (this.noSpace === undefined || error !== this.noSpace || !mayTake() || !(yield* makeRoom(this))) throw error;',
     replace: 'throw error;',
   },
   {
@@ -255,31 +255,6 @@ export const FULL_DISKS_DEFECTS: readonly Defect[] = [
     file: `${SEGMENTED}/write/segment-writer.ts`,
     find: 'this.#writeWithReserve(() => this.#groups.settle())',
     replace: 'this.#groups.settle()',
-  },
-  {
-    name: 'mark-alone-fails-a-close',
-    test: 'packages/segmented/test/mark-without-room.test.ts',
-    breaks: 'A log of which everything is durable is closed also where there is no room to write its mark.',
-    file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: 'if (error !== this.noSpace || !(discard ? isEverythingTakenDurable : isEverythingDurable)) throw error;',
-    replace: 'throw error;',
-  },
-  {
-    name: 'nothing-dropped-behind-a-mark-without-room',
-    test: 'packages/segmented/test/mark-without-room.test.ts',
-    breaks:
-      'What was appended behind an idle mark that waits for room is dropped by a close that drops what was not written.',
-    file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: '(discard ? isEverythingTakenDurable : isEverythingDurable)',
-    replace: 'isEverythingDurable',
-  },
-  {
-    name: 'mark-written-without-the-reserve',
-    test: 'packages/segmented/test/mark-without-room.test.ts',
-    breaks: 'The mark of a close takes the reserve where there is no room to write it.',
-    file: `${SEGMENTED}/write/segment-writer.ts`,
-    find: 'if (this.noSpace !== undefined) yield* sync();',
-    replace: '',
   },
   {
     name: 'sync-of-the-opened-mark-retried',

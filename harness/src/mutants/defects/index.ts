@@ -12,6 +12,7 @@ import { GOES_ON_DEFECTS } from './goes-on.js';
 import { GROUPS_DEFECTS } from './groups.js';
 import { HOLES_DEFECTS } from './holes.js';
 import { LOCKS_DEFECTS } from './locks.js';
+import { MARKS_WITHOUT_ROOM_DEFECTS } from './marks-without-room.js';
 import { PERCORE_DEFECTS } from './percore.js';
 import { PERCORE_LOGS_DEFECTS } from './percore-logs.js';
 import { QUARANTINES_DEFECTS } from './quarantines.js';
@@ -34,6 +35,7 @@ export const DEFECTS: readonly Defect[] = [
   ...RECOVERY_DEFECTS,
   ...GOES_ON_DEFECTS,
   ...FULL_DISKS_DEFECTS,
+  ...MARKS_WITHOUT_ROOM_DEFECTS,
   ...SALVAGE_DEFECTS,
   ...HOLES_DEFECTS,
   ...QUARANTINES_DEFECTS,

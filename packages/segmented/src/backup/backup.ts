@@ -146,7 +146,7 @@ export class Backup {
   *#moment(): IoRoutine<Moment> {
     const { environment, writer, truncation, madeBackups } = this.#log;
     this.#throwIfEnded();
-    if (!this.#isReadonly) yield* writer.sync();
+    if (!this.#isReadonly) yield* writer.leavingOutMarks(writer.sync());
     // In the same step: nothing was written meanwhile that is not durable.
     // Where a truncation is announced at this moment, the backup has what it is to remove, and the truncation keeps that for it.
     const checkpoint = truncation.current;

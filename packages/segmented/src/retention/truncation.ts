@@ -291,7 +291,7 @@ export class Truncation {
    */
   *#cutAfter(lsn: Lsn): IoRoutine<readonly Segment[] | undefined> {
     const writer = this.#writer;
-    yield* writer.sync();
+    yield* writer.leavingOutMarks(writer.syncWithReserve());
     if (lsn < writer.firstLsn - 1) throw truncated(lsn, writer.firstLsn);
     if (lsn >= writer.nextLsn) throw outOfRange('lsn', `at most ${writer.nextLsn - 1}, the last LSN`, lsn);
     if (lsn === writer.nextLsn - 1) return undefined;
@@ -308,7 +308,7 @@ export class Truncation {
    */
   *#dropAll(lsn: Lsn): IoRoutine<readonly Segment[] | undefined> {
     const writer = this.#writer;
-    yield* writer.sync();
+    yield* writer.leavingOutMarks(writer.syncWithReserve());
     if (lsn === writer.nextLsn && lsn === writer.firstLsn) return undefined;
     const newest = writer.segments.at(-1) as Segment;
     const superseded = yield* this.#restartAt(lsn, 0, { ...linkBehind(newest), predecessor: undefined }, []);

@@ -25,7 +25,7 @@ export class Restart {
    * @param kept - the segments that remain in the log, from the oldest to the newest
    * @param note - writes what has to be durable before the new segment is named; runs once its file is allocated
    * @returns the segments that are not part of the log any more
-   * @throws `WAL_NO_SPACE` when the disk has no room for the new segment or its name, and errors of `note`: then the log is
+   * @throws `WAL_NO_SPACE` when the disk has no room for the new segment or its name, or for a mark before it, and errors of `note`: then the log is
    * unchanged; `WAL_STATE` when something is pending
    */
   *at(
@@ -34,9 +34,10 @@ export class Restart {
     kept: readonly Segment[],
     note: () => IoRoutine<void>,
   ): IoRoutine<readonly Segment[]> {
-    const { environment, settings, failure, chain, watermarks } = this.#parts;
+    const { environment, settings, failure, stall, chain, watermarks } = this.#parts;
     failure.throwIfFailed();
-    if (!this.#isSettled) throw recordsPending(settings.directory);
+    // A mark may wait for room.
+    if (!this.#isSettled) throw stall.error ?? recordsPending(settings.directory);
     const next = chain.planAt(firstLsn, from, kept);
     try {
       yield* this.#files.createWithReserve(next);

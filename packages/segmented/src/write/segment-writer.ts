@@ -334,6 +334,14 @@ export class SegmentWriter {
     return this.#marks.mark(type);
   }
 
+  /** {@link sync}, for a call that ends something: a mark that has found no room takes some of the reserve, and records take none. */
+  syncWithReserve(): IoRoutine<void> {
+    return this.#writeWithReserve(
+      () => this.sync(),
+      () => this.#watermarks.isEverythingDurable,
+    );
+  }
+
   /** {@link Roll.begin} */
   begin(): IoRoutine<void> {
     return this.#roll.begin();
@@ -341,7 +349,7 @@ export class SegmentWriter {
 
   /** {@link Roll.now} */
   roll(): IoRoutine<void> {
-    return this.#roll.now(() => this.sync());
+    return this.#roll.now(() => this.syncWithReserve());
   }
 
   /** Rolls to a new segment, which is encrypted with the current key, unless there is no segment yet. */
@@ -373,15 +381,15 @@ export class SegmentWriter {
     try {
       if (discard) {
         // What was handed to the operating system is not discarded.
-        yield* this.#leavingOutMarks(
+        yield* this.leavingOutMarks(
           this.#writeWithReserve(() => this.#groups.settle()),
           discard,
         );
         this.#discarded = yield* this.#groups.discard();
       }
-      const sync = () => this.#leavingOutMarks(this.#writeWithReserve(() => this.sync()));
+      const sync = () => this.leavingOutMarks(this.#writeWithReserve(() => this.sync()));
       yield* sync();
-      yield* this.#leavingOutMarks(this.mark(markType));
+      yield* this.leavingOutMarks(this.mark(markType));
       if (this.noSpace !== undefined) yield* sync();
       const segment = this.#chain.current;
       if (segment?.file !== undefined) yield* this.#failure.guarded(this.#files.trimPreallocation(segment));
@@ -394,11 +402,11 @@ export class SegmentWriter {
   }
 
   /**
-   * Runs what may find no room for a mark. Where nothing else waits for some, the mark is left out: everything is durable.
+   * Runs what may find no room for a mark. Where nothing else waits for some, the mark does not matter: everything is durable.
    *
    * @param discard - whether what was not handed to the backend is discarded next. Default `false`.
    */
-  *#leavingOutMarks(write: IoRoutine<void>, discard = false): IoRoutine<void> {
+  *leavingOutMarks(write: IoRoutine<void>, discard = false): IoRoutine<void> {
     try {
       yield* write;
     } catch (error) {
@@ -407,14 +415,19 @@ export class SegmentWriter {
     }
   }
 
-  /** Writes the last records. Nothing needs the reserve behind them, unless the disk has no room for the mark either. */
-  *#writeWithReserve(write: () => IoRoutine<void>): IoRoutine<void> {
+  /**
+   * Writes what has found no room with the reserve.
+   *
+   * @param mayTake - whether it may take that. Default: yes, as nothing needs it behind the last records, unless the disk has no room for
+   * the mark either
+   */
+  *#writeWithReserve(write: () => IoRoutine<void>, mayTake = () => true): IoRoutine<void> {
     for (;;) {
       try {
         yield* write();
         return;
       } catch (error) {
-        if (this.noSpace === undefined || error !== this.noSpace || !(yield* makeRoom(this))) throw error;
+        if (this.noSpace === undefined || error !== this.noSpace || !mayTake() || !(yield* makeRoom(this))) throw error;
       }
     }
   }

@@ -33,7 +33,7 @@ export class SyncCalls {
   }
 
   flush(): Promise<void> {
-    return this.#calls.run(() => this.#flushing());
+    return this.#calls.run(() => this.#writer.leavingOutMarks(this.#flushing()));
   }
 
   /** Like {@link flush}; a failure that it rejects with does not count as reported. */
@@ -42,7 +42,7 @@ export class SyncCalls {
   }
 
   flushSync(): void {
-    this.#calls.runSync(() => this.#flushing());
+    this.#calls.runSync(() => this.#writer.leavingOutMarks(this.#flushing()));
   }
 
   sync(): Promise<void> {
@@ -188,7 +188,7 @@ export class SyncCalls {
     if (this.#calls.isReadonly) return { ...this.#writer.appended, lastLsn: this.#writer.durableLsn };
     if (this.#fullDisk.noSpace !== undefined) yield* this.#fullDisk.findRoom();
     const submitted = this.#writer.appended;
-    yield* this.#writer.submit();
+    yield* this.#writer.leavingOutMarks(this.#writer.submit());
     return submitted;
   }
 }
