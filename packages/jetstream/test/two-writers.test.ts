@@ -18,7 +18,7 @@ describe.skipIf(withoutServer !== undefined)('two copies of a log that are shipp
   const { server, closing, nextOptions, streamOf, openLog, start } = setUpShipping();
 
   /** Two copies whose first records are in the stream, and others, with the same LSNs, are not. */
-  const copies = async (isClosed: boolean) => {
+  const copies = async (isClosed: boolean, more = [MORE, MORE]) => {
     const options = nextOptions();
     const original = await Wal.open(join(temporaryDirectory(), 'log'));
     await commitMany(original, RECORDS);
@@ -36,8 +36,8 @@ describe.skipIf(withoutServer !== undefined)('two copies of a log that are shipp
     }
     if (!isClosed) await original.shutdown();
     const [one, two] = wals as [Wal, Wal];
-    await commitMany(one, MORE, 100);
-    await commitMany(two, MORE, 90);
+    await commitMany(one, more[0] as number, 100);
+    await commitMany(two, more[1] as number, 90);
     return { options, one, two };
   };
 
@@ -103,6 +103,49 @@ describe.skipIf(withoutServer !== undefined)('two copies of a log that are shipp
     await replica.reached(one.lastLsn);
     await replica.close();
     expectSameBytes(one.directory, directory, await storedRecords(one.directory));
+  });
+
+  test('messages of both that are not in their place are no end of the stream', async () => {
+    const { options, one, two } = await copies(true, [0, MORE]);
+    const stream = `walstack-${options.log}`;
+    const last = () => withManager(server.address, async (api) => (await api.streams.info(stream)).state.last_seq);
+    const before = await last();
+    const hasMore = async (messages: number) => {
+      while ((await last()) < before + messages);
+    };
+    let begin = (): void => {};
+    const secondBegins = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    let behindSecond: Promise<void> | undefined;
+    const first = start(one, { ...options, connection: connection(options, () => behindSecond ?? secondBegins) });
+    // Of the second one, which begins as the first one does, the first message is refused, the next one stored, and the others are lost.
+    const stored = hasMore(1);
+    let attempts = 0;
+    const publishing = connection(options, async (message) => {
+      begin();
+      if (message > 2 && attempts === 1) throw new Error('lost');
+      await stored;
+    });
+    const second = start(two, {
+      ...options,
+      connection: async () => {
+        if (++attempts > 1) await hasMore(4);
+        return await publishing();
+      },
+    });
+    const isFenced = expect(rejection(second.replicated(RECORDS + MORE))).resolves.toMatchObject({
+      code: 'WAL_FENCED',
+      reason: 'other-writer',
+    });
+    await first.replicated(await one.commit('of the first one'));
+    // Of these, which are on their way together, the first one is refused: the next ones are stored behind that of the second one.
+    behindSecond = hasMore(2);
+    await Promise.all([1, 2, 3].map(() => one.commit('more of the first one')));
+    await first.replicated(one.lastLsn);
+    await isFenced;
+    expect(await last()).toBeGreaterThan(before + 4);
+    await expectReplicated(one.directory, streamOf(options));
   });
 
   test.each([true, false])(

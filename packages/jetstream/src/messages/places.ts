@@ -44,3 +44,33 @@ export class Places {
     return isInPlace;
   }
 }
+
+/** So many messages are asked for at a time. */
+const ASKED_AT_ONCE = 256;
+
+/** Finds the same as {@link Places} for single messages, from those before that were not acknowledged when a message was published. */
+export class SinglePlaces {
+  readonly #find: (sequence: number) => Promise<Published | undefined>;
+  readonly #known = new Map<number, Published>();
+
+  /** @param find - returns what is known of a message; `undefined` when it was removed */
+  constructor(find: (sequence: number) => Promise<Published | undefined>) {
+    this.#find = find;
+  }
+
+  /** Whether a message is in its place. */
+  async isInPlace({ sequence, session, ahead }: Published): Promise<boolean> {
+    for (let behind = sequence; behind > sequence - ahead; behind -= ASKED_AT_ONCE) {
+      const first = Math.max(sequence - ahead, behind - ASKED_AT_ONCE);
+      const asked = Array.from({ length: behind - first }, (_, index) => this.#published(first + index));
+      if ((await Promise.all(asked)).some((each) => each !== undefined && each.session !== session)) return false;
+    }
+    return true;
+  }
+
+  async #published(sequence: number): Promise<Published | undefined> {
+    const known = this.#known.get(sequence) ?? (await this.#find(sequence));
+    if (known !== undefined) this.#known.set(sequence, known);
+    return known;
+  }
+}

@@ -19,7 +19,7 @@ import { aborted, onAbort, unlessAborted } from '@walstack/storage-io/internal';
 import { damaged, decodeSegmentMessage, isSegmentMessage, recordFrameIn } from '../messages/message.js';
 import { logIdIn } from '../messages/message-id.js';
 import { HEADERS_BYTES, PART_HEADER, PartJoiner, type PartNumber, parsePart } from '../messages/parts.js';
-import { AHEAD_HEADER, Places, publishedBy } from '../messages/places.js';
+import { AHEAD_HEADER, type Published, publishedBy, SinglePlaces } from '../messages/places.js';
 import type { StreamSettings } from '../options.js';
 import { askLeader } from './elections.js';
 import { streamError } from './stream-errors.js';
@@ -56,9 +56,6 @@ export interface Place {
   /** How many messages up to that one are on their way. */
   readonly ahead: number;
 }
-
-/** So many messages are asked for at a time. */
-const ASKED_AT_ONCE = 256;
 
 /** The stream of a log, by one connection, which is not opened again when it is lost. */
 export class LogStream {
@@ -127,7 +124,7 @@ export class LogStream {
     let segment: Uint8Array | undefined;
     let logId: string | undefined;
     const joiner = new PartJoiner();
-    const inPlace = new Map<number, boolean>();
+    const places = new SinglePlaces((sequence) => this.#published(sequence));
     for (let sequence = state.last_seq; sequence >= Math.max(state.first_seq, 1) && state.messages > 0; sequence--) {
       const message = await this.#stored(sequence);
       const where = this.#where(sequence);
@@ -138,7 +135,7 @@ export class LogStream {
       }
       const id = message.header.get('Nats-Msg-Id');
       if (logIdIn(id) === undefined) throw damaged(where, 'foreign', 'it is no message of a log');
-      if (!(await this.#isInPlace(message, inPlace))) continue;
+      if (!(await places.isInPlace(publishedBy(sequence, message.header)))) continue;
       logId ??= logIdIn(id);
       const part = message.header.get(PART_HEADER);
       if (part === '' && isSegmentMessage(message.data)) {
@@ -187,19 +184,10 @@ export class LogStream {
     }
   }
 
-  /** Whether a message is in its place. @param known - of which messages that is known */
-  async #isInPlace({ seq, header }: StoredMsg, known: Map<number, boolean>): Promise<boolean> {
-    const { ahead } = publishedBy(seq, header);
-    const places = new Places();
-    for (let from = seq - ahead; from <= seq && !known.has(seq); from += ASKED_AT_ONCE) {
-      const count = Math.min(ASKED_AT_ONCE, seq + 1 - from);
-      const stored = await Promise.all(Array.from({ length: count }, (_, index) => this.#stored(from + index)));
-      for (const message of stored) {
-        if (message === undefined) continue;
-        known.set(message.seq, places.isInPlace(publishedBy(message.seq, message.header)));
-      }
-    }
-    return known.get(seq) !== false;
+  /** How a message was published; `undefined` when it is not there. */
+  async #published(sequence: number): Promise<Published | undefined> {
+    const message = await this.#stored(sequence);
+    return message === undefined ? undefined : publishedBy(sequence, message.header);
   }
 
   /** The parts before the last one, and that; `undefined` for any other part: its message was never completed. */
