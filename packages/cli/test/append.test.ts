@@ -78,7 +78,8 @@ test('append adds frames to a file of frames, and prints their positions', async
   const file = join(temporaryDirectory(), 'frames');
   await (await PortableWalWriter.open(file, { framed: true })).close();
   expect((await cli(['append', file], { input: 'one\ntwo\n' })).out).toBe('0\n11\n');
-  expect((await cli(['cat', file, '--format', 'utf8'])).out).toBe('one\ntwo\n');
+  expect((await cli(['append', file, '--json'], { input: 'three' })).out).toBe('{"position":22}\n');
+  expect((await cli(['cat', file, '--format', 'utf8'])).out).toBe('one\ntwo\nthree\n');
   expect((await cli(['append', file, '--type', '1'], { input: 'x' })).code).toBe(2);
 });
 

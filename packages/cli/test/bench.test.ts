@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
@@ -29,6 +29,25 @@ test('bench measures every way of every backend, says what fits, and removes wha
   expect(report.advice.join('\n')).toContain('One caller that waits for each commit: ');
   expect(readdirSync(directory)).toEqual([]);
 });
+
+test('bench prepares files of a bounded length, also for long writes', async () => {
+  const directory = temporaryDirectory();
+  let longest = 0;
+  const look = setInterval(() => {
+    for (const name of readdirSync(directory, { recursive: true }) as string[]) {
+      if (!name.endsWith('writes')) continue;
+      longest = Math.max(longest, statSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0);
+    }
+  }, 1);
+  try {
+    const bytes = 1024 * 1024;
+    expect((await cli(['bench', directory, '--seconds', '0.003', '--bytes', String(bytes)])).code).toBe(0);
+    expect(longest).toBeGreaterThanOrEqual(bytes);
+    expect(longest).toBeLessThanOrEqual(8 * bytes);
+  } finally {
+    clearInterval(look);
+  }
+}, 60_000);
 
 test('bench removes what it wrote when it is interrupted, and refuses wrong arguments', async () => {
   const directory = temporaryDirectory();

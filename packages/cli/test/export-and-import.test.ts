@@ -111,9 +111,28 @@ test('frames are exported and imported', async () => {
     await writer.close();
   }
   const { out } = await cli(['export', at('one')]);
-  expect((await cli(['import', at('two')], { input: out })).code).toBe(0);
+  expect(await cli(['import', at('two')], { input: out })).toMatchObject({
+    code: 0,
+    out: '2 records imported, at position 0 to 9\n',
+  });
   expect((await cli(['export', at('two')])).out).toBe(out);
   expect((await cli(['import', at('two')], { input: '{"payload":"x","type":1}' })).code).toBe(1);
+  expect(json(await cli(['import', at('two'), '--json'], { input: '{"payload":"x"}' }))).toEqual({
+    records: 1,
+    leftOut: 0,
+    lost: 0,
+    lines: 1,
+    firstPosition: 18,
+    lastPosition: 18,
+  });
+});
+
+test('import refuses a field of a scope that would be lost', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  const scope = { tenantId: '1', databaseId: '2', vshardId: 3, region: 4 };
+  const input = JSON.stringify({ payload: 'x', scope });
+  const { code, err } = await cli(['import', log, '--create'], { input });
+  expect([code, err]).toEqual([1, 'error: line 1: it has the field "region", which no scope has\n']);
 });
 
 test('import with --keep-lsns leaves out only what the log has as it is in the line', async () => {

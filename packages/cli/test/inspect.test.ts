@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PerCoreWalManager, PerCoreWalReader } from '@walstack/percore';
 import { SegmentedWal } from '@walstack/segmented';
 import { PortableWalWriter } from '@walstack/storage-io';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { cli, json } from './support/cli.js';
 import { contentOf, makeCores, makeEncryptedLog, makeLog } from './support/logs.js';
@@ -81,4 +82,35 @@ test('a segment with more frames than a call has arguments is shown', async () =
   const { code, out } = await cli(['inspect', log, '--segment', String(last)]);
   expect(code).toBe(0);
   expect(out.split('\n').filter((line) => line.includes(' record ')).length).toBeGreaterThan(125_000);
+});
+
+test('inspect shows a per-core log of which the writer removes the beginning meanwhile', async () => {
+  const directory = join(temporaryDirectory(), 'cores');
+  const manager = await PerCoreWalManager.open({ directory, cores: 1, segmentBytes: 65_536, recycleSegments: 0 });
+  const writer = manager.writer(0);
+  const fill = async (): Promise<void> => {
+    for (let entry = 0; entry < 60; entry++) {
+      writer.appendPut(Buffer.from('key'), Buffer.alloc(8000));
+      await writer.sync();
+    }
+    await manager.endEpoch();
+  };
+  await fill();
+  const { advance } = PerCoreWalReader.prototype;
+  const spy = vi.spyOn(PerCoreWalReader.prototype, 'advance').mockImplementationOnce(async function (
+    this: PerCoreWalReader,
+  ) {
+    const isMore = await advance.call(this);
+    await manager.checkpoint(async () => {});
+    await fill();
+    return isMore;
+  });
+  try {
+    const { code, out } = await cli(['inspect', directory, '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(out).logs[0]).toMatchObject({ core: 0, lastEpoch: 3 });
+  } finally {
+    spy.mockRestore();
+    await manager.close();
+  }
 });

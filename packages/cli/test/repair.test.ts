@@ -1,4 +1,4 @@
-import { appendFileSync, truncateSync } from 'node:fs';
+import { appendFileSync, rmSync, truncateSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { SegmentedWal } from '@walstack/segmented';
 import { PortableWalWriter } from '@walstack/storage-io';
@@ -112,3 +112,17 @@ function flipByteOfPayload(log: string): void {
   bytes[2000] = (bytes[2000] as number) ^ 1;
   appendFileSync(path, bytes);
 }
+
+test('repair --apply that is refused changes nothing of a per-core log, of which a log before it has a torn tail', async () => {
+  const cores = join(temporaryDirectory(), 'cores');
+  await makeCores(cores);
+  appendFileSync(segmentsOf(join(cores, 'core-0'))[0] as string, Buffer.alloc(200, 7));
+  for (const path of segmentsOf(join(cores, 'core-1'))) rmSync(path);
+  const before = contentOf(cores);
+  const { code, err } = await cli(['repair', cores, '--apply']);
+  expect(code).toBe(3);
+  expect(err).toContain('names core 1, whose log is missing');
+  expect(contentOf(cores)).toEqual(before);
+  expect((await cli(['repair', cores, '--mode', 'salvage', '--apply'])).code).toBe(0);
+  expect((await cli(['verify', cores])).code).toBe(0);
+});

@@ -98,9 +98,10 @@ export interface PerCoreRecoveryOptions extends LogOptions, LongCallOptions {
   /** The last epoch that is read, at least that of the last checkpoint. Default: all. */
   readonly toEpoch?: number;
   /**
-   * What to do when acknowledged entries are lost. Default `'strict'`: opening fails with `WAL_CORRUPT` and changes nothing.
-   * `'salvage'` continues with what remains of each core's log, keeps what it discards in `quarantine/`, and reports the
-   * loss in `salvage`; when nothing is lost, it does the same as `'strict'`.
+   * What to do when acknowledged entries are lost. Default `'strict'`: opening fails with `WAL_CORRUPT`, and changes
+   * nothing, except that torn tails of logs that are sound by themselves may be cut off. `'salvage'` continues with what
+   * remains of each core's log, keeps what it discards in `quarantine/`, and reports the loss in `salvage`; when nothing
+   * is lost, it does the same as `'strict'`.
    */
   readonly recoveryMode?: PerCoreRecoveryMode;
   /** With `'salvage'`, for logs whose error asks for one: by the core's id, the LSN that the log continues with. */

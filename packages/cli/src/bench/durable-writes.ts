@@ -20,8 +20,11 @@ export interface DurableWrite {
 
 const PREPARATIONS: readonly Preparation[] = ['none', 'allocate', 'write'];
 
-/** So many writes at most are measured, as many have room in a prepared file. */
+/** So many writes at most are measured in a round, as many have room in a prepared file, which has not more than so many bytes. */
 const WRITES_MAX = 1000;
+const FILE_BYTES_MAX = 8 * 1024 * 1024;
+
+const writesOf = (bytes: number): number => Math.min(WRITES_MAX, Math.floor(FILE_BYTES_MAX / bytes));
 
 /** How it is measured. */
 export interface WriteSettings {
@@ -66,7 +69,7 @@ export class DurableWriteCase {
       await runAsync(io, prepare(io, file, this.preallocate, bytes));
       const before = io.stats().durableBySync;
       const until = performance.now() + roundMs;
-      for (let write = 0; write < WRITES_MAX; write++) {
+      for (let write = 0; write < writesOf(bytes); write++) {
         signal.throwIfAborted();
         const begun = performance.now();
         await runAsync(io, writeDurably(io, file, data, write * bytes, this.method));
@@ -91,7 +94,7 @@ export function writeCases(io: StorageIo): DurableWriteCase[] {
 }
 
 function* prepare(io: StorageIo, file: IoFile, preallocate: Preparation, bytes: number): IoRoutine<void> {
-  const total = WRITES_MAX * bytes;
+  const total = writesOf(bytes) * bytes;
   if (preallocate === 'allocate') yield* ioSteps.allocate(io, file, 0, total);
   if (preallocate === 'write') yield* ioSteps.write(io, file, io.allocateBuffer(total), 0);
   // What is measured is not to find the names and sizes of the preparation pending.

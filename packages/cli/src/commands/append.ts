@@ -74,27 +74,32 @@ async function append(log: string, options: AppendOptions, context: Context): Pr
   if (target.kind === 'log') {
     const typed = type === undefined ? {} : { type };
     await withWritable(target.directory, options, context, { create }, (wal) =>
-      appendLines((payload) => wal.commit(payload, typed), options, context),
+      appendLines('lsn', (payload) => wal.commit(payload, typed), options, context),
     );
     return;
   }
   if (type !== undefined) throw new UsageError(`${target.path} is a file of frames, which have no type`);
   const writer = await PortableWalWriter.open(target.path, { framed: true, create: false, ...framesOf(options) });
   try {
-    await appendLines((payload) => committedFrame(writer, payload), options, context);
+    await appendLines('position', (payload) => committedFrame(writer, payload), options, context);
   } finally {
     await writer.close();
   }
 }
 
-async function appendLines(commit: Commit<Uint8Array>, options: AppendOptions, context: Context): Promise<void> {
+async function appendLines(
+  placeName: 'lsn' | 'position',
+  commit: Commit<Uint8Array>,
+  options: AppendOptions,
+  context: Context,
+): Promise<void> {
   const { out, signal, stdin } = context;
   const decode = DECODERS[options.encoding];
   const lineBytesMax = Math.ceil(payloadBytesOf(options) * BYTES_PER_BYTE[options.encoding]) + PADDING_BYTES;
   const failed = new AbortController();
   const window = new CommitWindow(
     commit,
-    (place) => (options.json ? out.json({ lsn: place }) : out.line(String(place))),
+    (place) => (options.json ? out.json({ [placeName]: place }) : out.line(String(place))),
     () => out.flush(),
     failed,
   );

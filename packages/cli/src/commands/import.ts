@@ -122,7 +122,7 @@ async function importRecords(
 async function importFrames(path: string, run: Import, options: ImportOptions): Promise<void> {
   const writer = await PortableWalWriter.open(path, { framed: true, create: false, ...framesOf(options) });
   try {
-    run.before = framesIn(path);
+    run.before = framesIn(path, options);
     await run.all(({ payload }) => committedFrame(writer, payload));
   } finally {
     await writer.close();
@@ -138,7 +138,7 @@ async function countStored(
 ): Promise<void> {
   if (run.before === undefined || run.open === 0) return;
   try {
-    if (target.kind === 'frames') return run.stored(framesIn(target.path) - run.before);
+    if (target.kind === 'frames') return run.stored(framesIn(target.path, options) - run.before);
     // Where it was interrupted, it is looked at all the same.
     const looking = { ...context, signal: new AbortController().signal };
     const { before } = run;
@@ -149,10 +149,10 @@ async function countStored(
 }
 
 /** The number of frames of a file, up to one that cannot be read. */
-function framesIn(path: string): number {
+function framesIn(path: string, options: FramesOptions): number {
   let count = 0;
   try {
-    for (const _frame of readFrames(path, { copy: false })) count++;
+    for (const _frame of readFrames(path, { ...framesOf(options), copy: false })) count++;
   } catch (error) {
     if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
   }
@@ -174,14 +174,15 @@ const OTHER_BYTES = 1024 * 1024;
 class ImportedLines {
   readonly #lines: AsyncGenerator<Buffer, boolean>;
   readonly #options: ImportOptions;
-  readonly #isFrames: boolean;
+  /** Whether they are for a file of frames, which has positions and no LSNs. */
+  readonly isFrames: boolean;
   /** The number of the line that was read last. */
   line = 0;
 
   constructor(source: Readable, options: ImportOptions, signal: AbortSignal, isFrames: boolean) {
     this.#lines = linesOf(source, signal, payloadBytesOf(options) * BYTES_PER_BYTE + OTHER_BYTES);
     this.#options = options;
-    this.#isFrames = isFrames;
+    this.isFrames = isFrames;
   }
 
   /** @throws `Error` with the number of a line that is no record */
@@ -203,7 +204,7 @@ class ImportedLines {
     try {
       const record = recordOf(bytes);
       const { type = 0, meta, tenantId } = record.options;
-      if (this.#isFrames && (type !== 0 || meta !== undefined || tenantId !== undefined)) {
+      if (this.isFrames && (type !== 0 || meta !== undefined || tenantId !== undefined)) {
         throw new Error('it has a type, meta or scope, which a frame does not hold');
       }
       return record;
@@ -339,13 +340,18 @@ class Import {
   async report(isUnfinished: boolean): Promise<void> {
     const { out, err } = this.#context;
     const lines = this.#doneLine;
-    const places = this.#places === undefined ? {} : { firstLsn: this.#places.first, lastLsn: this.#places.last };
     if (this.#options.json) {
-      await out.json({ records: this.#records, leftOut: this.#leftOut, lost: this.#lost, lines, ...places });
+      await out.json({
+        records: this.#records,
+        leftOut: this.#leftOut,
+        lost: this.#lost,
+        lines,
+        ...this.#placesJson(),
+      });
     } else {
-      const as = this.#places === undefined ? '' : `, as LSN ${this.#places.first} to ${this.#places.last}`;
-      const there = this.#leftOut === 0 ? '' : `; ${countText(this.#leftOut, 'record')} were there already`;
-      await out.line(`${countText(this.#records, 'record')} imported${as}${there}`);
+      const there = `${countText(this.#leftOut, 'record')} ${this.#leftOut === 1 ? 'was' : 'were'} there already`;
+      const done = `${countText(this.#records, 'record')} imported${this.#placesText()}`;
+      await out.line(this.#leftOut === 0 ? done : `${done}; ${there}`);
     }
     if (this.#lost > 0) {
       err.write(`lost in the log by a salvage, and not put back: ${countText(this.#lost, 'record')}\n`);
@@ -359,5 +365,17 @@ class Import {
     }
     const how = this.#options.keepLsns ? 'with the same command' : `with --skip-lines ${lines}`;
     err.write(`the lines up to ${lines} are done: go on ${how}\n`);
+  }
+
+  #placesText(): string {
+    if (this.#places === undefined) return '';
+    const { first, last } = this.#places;
+    return this.#lines.isFrames ? `, at position ${first} to ${last}` : `, as LSN ${first} to ${last}`;
+  }
+
+  #placesJson(): Record<string, number> {
+    if (this.#places === undefined) return {};
+    const { first, last } = this.#places;
+    return this.#lines.isFrames ? { firstPosition: first, lastPosition: last } : { firstLsn: first, lastLsn: last };
   }
 }

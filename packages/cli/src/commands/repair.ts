@@ -74,7 +74,7 @@ async function repair(target: Target, options: RepairOptions, context: Context):
     const kind = target.kind === 'frames' ? 'a file of frames' : 'a per-core log';
     throw new UsageError(`${path} is ${kind}: it has the mode ${modes.join(' or ')}`);
   }
-  checkSalvageLsns(options);
+  checkSalvageLsns(target, options);
   refuseOpened(target, 'close it there first; walstack explain looks at it meanwhile');
   if (apply) return await applyTo(path, target, mode ?? 'strict', options, context);
   const attempts: Attempt[] = [];
@@ -84,8 +84,9 @@ async function repair(target: Target, options: RepairOptions, context: Context):
 }
 
 /** An LSN that is given is used, or refused: it decides what is given up. @throws `UsageError` */
-function checkSalvageLsns({ mode, apply, salvageLsn: given }: RepairOptions): void {
+function checkSalvageLsns(target: Target, { mode, apply, salvageLsn: given }: RepairOptions): void {
   if (given === undefined) return;
+  if (target.kind === 'frames') throw new UsageError(`${target.path} is a file of frames, which has no LSN`);
   if (mode === 'strict' || (apply && mode === undefined)) {
     throw new UsageError('--salvage-lsn has no meaning for the mode strict: use --mode salvage or skip-corrupt');
   }
@@ -127,6 +128,11 @@ async function applyTo(
   context: Context,
 ): Promise<void> {
   const { out, paint } = context;
+  if (target.kind === 'cores') {
+    // The logs are recovered one after another: one that is refused is found before any is changed.
+    const { refusal } = await attemptOf(target, mode, options, context);
+    if (refusal !== undefined) throw refusal;
+  }
   const { text, report, quarantine } = await recoverTarget(target, mode, options, context);
   if (options.json) return await out.json({ path, applied: true, mode, report, quarantine });
   await out.line(`${path}: ${paint('green', 'recovered')} in the mode ${mode}`);

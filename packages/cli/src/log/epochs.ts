@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path';
-import { isCoreDirectoryName } from '@walstack/codec';
+import { isCoreDirectoryName, WalError } from '@walstack/codec';
 import { PerCoreWalReader } from '@walstack/percore';
 import { decodingOf, type KeyOptions } from './options.js';
 import type { LogTarget } from './target.js';
@@ -13,9 +13,22 @@ export interface CoreEpochs {
   readonly barrierEpoch: number;
 }
 
+/** So often a log is read anew when its writer has removed what was to be read next. */
+const ATTEMPTS = 5;
+
 /** Reads the entries of one core beside its writer; `undefined` for what is no log of a core, or one under another name. */
 export async function epochsOf({ directory, coreId }: LogTarget, options: KeyOptions): Promise<CoreEpochs | undefined> {
   if (coreId === undefined || !isCoreDirectoryName(basename(directory))) return undefined;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await readEpochs(directory, coreId, options);
+    } catch (error) {
+      if (!WalError.is(error, 'WAL_TRUNCATED') || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function readEpochs(directory: string, coreId: number, options: KeyOptions): Promise<CoreEpochs> {
   const reader = await PerCoreWalReader.open(coreId, dirname(directory), await decodingOf(options));
   let entries = 0;
   let lastEpoch = 0;

@@ -13,6 +13,8 @@ export interface ImportedRecord {
 /** What a line may have. `time` and `position` are those of the source: a record that is imported gets new ones. */
 const FIELDS = ['lsn', 'type', 'time', 'scope', 'metaBase64', 'payload', 'payloadBase64', 'position', 'dataBase64'];
 
+const SCOPE_FIELDS = ['tenantId', 'databaseId', 'vshardId'];
+
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Reads a line. @throws `Error` that says what is wrong with it */
@@ -20,8 +22,7 @@ export function recordOf(line: Uint8Array): ImportedRecord {
   const value: unknown = JSON.parse(strictUtf8.decode(line));
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('it is no object');
   const fields = value as Record<string, unknown>;
-  const unknown = Object.keys(fields).find((name) => !FIELDS.includes(name));
-  if (unknown !== undefined) throw new Error(`it has the field ${JSON.stringify(unknown)}, which no record has`);
+  checkFields('record', fields, FIELDS);
   const { lsn, type, scope, metaBase64 } = fields;
   return {
     lsn: lsn === undefined ? undefined : integerOf('lsn', lsn, 1, Number.MAX_SAFE_INTEGER),
@@ -32,6 +33,12 @@ export function recordOf(line: Uint8Array): ImportedRecord {
       ...(scope === undefined ? {} : scopeOf(scope)),
     },
   };
+}
+
+/** A field that is not known is refused: it would be lost. */
+function checkFields(what: string, fields: object, known: readonly string[]): void {
+  const unknown = Object.keys(fields).find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new Error(`it has the field ${JSON.stringify(unknown)}, which no ${what} has`);
 }
 
 function metaOf(value: unknown): Uint8Array {
@@ -62,7 +69,9 @@ function integerOf(name: string, value: unknown, least: number, most: number): n
 }
 
 function scopeOf(value: unknown): Pick<AppendOptions, 'tenantId' | 'databaseId' | 'vshardId'> {
-  const { tenantId, databaseId, vshardId } = (value ?? {}) as Record<string, unknown>;
+  const fields = (value ?? {}) as Record<string, unknown>;
+  checkFields('scope', fields, SCOPE_FIELDS);
+  const { tenantId, databaseId, vshardId } = fields;
   const idOf = (name: string, id: unknown): bigint => {
     if (typeof id !== 'string' || !/^\d{1,20}$/.test(id)) throw new Error(`${name} is no number as text`);
     if (BigInt(id) >= 2n ** 64n) throw new Error(`${name} has more than 64 bits`);

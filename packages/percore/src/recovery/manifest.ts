@@ -100,7 +100,7 @@ export const hasLog = (io: StorageIo, directory: string): boolean =>
 export function missingCore(directory: string, coreId: number): WalError {
   return new WalError(
     'WAL_CORRUPT',
-    `${manifestPath(directory)} names core ${coreId}, whose log is missing: restore the whole directory; nothing was changed`,
+    `${manifestPath(directory)} names core ${coreId}, whose log is missing: restore the whole directory; nothing but torn tails was cut off`,
     { path: coreDirectory(directory, coreId), reason: 'missing-core' },
   );
 }

@@ -16,7 +16,7 @@ export function provesManifest(log: SegmentedWal, { managed, used }: Pick<CoreSt
 export function missingManifest(directory: string): WalError {
   return new WalError(
     'WAL_CORRUPT',
-    `${manifestPath(directory)} is missing, and with it the last checkpoint: restore the whole directory; nothing was changed`,
+    `${manifestPath(directory)} is missing, and with it the last checkpoint: restore the whole directory; nothing but torn tails was cut off`,
     { path: manifestPath(directory), reason: 'missing-manifest' },
   );
 }

@@ -53,7 +53,7 @@ function* endsAtOrBefore(log: SegmentedWal, lsn: number, position: number): Dual
 export function notThere(log: SegmentedWal, lsn: number, what: string): WalError {
   return new WalError(
     'WAL_CORRUPT',
-    `the checkpoint covers LSN ${lsn} of core ${log.coreId}, but its log does not have it there: ${what}; nothing was changed`,
+    `the checkpoint covers LSN ${lsn} of core ${log.coreId}, but its log does not have it there: ${what}; nothing but torn tails was cut off`,
     { path: log.directory, lsn, reason: 'checkpoint' },
   );
 }
