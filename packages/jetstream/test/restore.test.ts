@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, watch, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { DiscardPolicy } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { compareLog, LogShipper, type LogStreamOptions, restoreLog } from '@walstack/jetstream';
@@ -176,6 +176,43 @@ describe.skipIf(withoutServer !== undefined)('restore and comparison', () => {
     expect((await storedRecords(to)).length).toBe((await storedRecords(directory)).length);
     expect(await rejection(restoreLog(to, stream))).toMatchObject({ code: 'WAL_FOREIGN_DIRECTORY' });
     expect(readdirSync(join(to, '..'))).toEqual(['restored']);
+  });
+
+  test.skipIf(process.platform !== 'linux')('of a restore that fails the lock is removed last', async () => {
+    const { stream } = await shipped((wal) => commitMany(wal, 900));
+    const to = target();
+    const removed: string[] = [];
+    let isRemoved: Promise<void> | undefined;
+    const watched = `${to}.restoring`;
+    const fail = () => {
+      isRemoved = new Promise((resolve) => {
+        const watcher = watch(watched, (event, name) => {
+          if (event === 'rename') removed.push(name as string);
+          if (name !== basename(watched)) return;
+          watcher.close();
+          resolve();
+        });
+      });
+      throw new Error('enough');
+    };
+    expect(await rejection(restoreLog(to, { ...stream, onProgress: fail }))).toMatchObject({ message: 'enough' });
+    await isRemoved;
+    expect(removed.length).toBeGreaterThan(3);
+    expect(removed.at(-1)).toBe(basename(watched));
+    // Another restore that finds no lock may make files of the same names.
+    expect(removed.at(-2)).toBe('LOCK');
+  });
+
+  test('they leave nothing behind in the server', async () => {
+    const { directory, stream } = await shipped((wal) => commitMany(wal, 90));
+    await restoreLog(target(), stream);
+    await restoreLog(target(), { ...stream, to: 30 });
+    await compareLog(directory, stream);
+    const consumers = await withManager(server.address, async (api) => {
+      const { state } = await api.streams.info(`walstack-${stream.log}`);
+      return state.consumer_count;
+    });
+    expect(consumers).toBe(0);
   });
 
   test('a signal ends them while no server answers, and leaves nothing behind', async () => {

@@ -1,4 +1,4 @@
-import { type ConsumerMessages, DeliverPolicy, type JetStreamClient } from '@nats-io/jetstream';
+import { type Consumer, type ConsumerMessages, DeliverPolicy, type JetStreamClient } from '@nats-io/jetstream';
 import { WalError } from '@walstack/codec';
 import { PART_HEADER, PartJoiner } from '../messages/parts.js';
 import { Places, publishedBy } from '../messages/places.js';
@@ -39,9 +39,10 @@ export async function* streamMessages(
 ): AsyncGenerator<StreamMessage, void, undefined> {
   if (from > to) return;
   // The message before tells whether the first one is in its place.
-  const messages = await consumed(client, Math.max(1, from - 1), { stream, timeoutMs });
+  const { consumer, messages } = await consumed(client, Math.max(1, from - 1), { stream, timeoutMs });
   const places = new Places();
   const joiner = new PartJoiner();
+  let isFailed = true;
   const silence = watchdog(() => messages.stop(new WalError('WAL_TIMEOUT', `the stream ${stream} sends nothing`)));
   try {
     const limitMs = to === Number.POSITIVE_INFINITY ? undefined : timeoutMs;
@@ -57,10 +58,14 @@ export async function* streamMessages(
       const whole = isInPlace ? joiner.next(message.headers?.get(PART_HEADER) ?? '', bytes, where) : undefined;
       if (whole !== undefined) {
         silence.stop();
+        isFailed = false;
         yield { sequence, where, bytes: whole, last: bytes };
+        isFailed = true;
         silence.reset(limitMs);
       }
-      if (sequence >= to) return;
+      if (sequence < to) continue;
+      isFailed = false;
+      return;
     }
     throw new WalError('WAL_IO_FAILED', `reading of the stream ${stream} has ended: the connection was lost`, {
       path: stream,
@@ -71,6 +76,8 @@ export async function* streamMessages(
   } finally {
     silence.stop();
     await messages.close().catch(() => {});
+    // The server would remove it later, and so it does where it may not answer.
+    if (!isFailed) await consumer.delete().catch(() => {});
   }
 }
 
@@ -79,7 +86,7 @@ async function consumed(
   client: JetStreamClient,
   from: number,
   settings: Pick<StreamSettings, 'stream' | 'timeoutMs'>,
-): Promise<ConsumerMessages> {
+): Promise<{ readonly consumer: Consumer; readonly messages: ConsumerMessages }> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await askLeader(settings, 'reading', async () => {
@@ -87,7 +94,8 @@ async function consumed(
           deliver_policy: DeliverPolicy.StartSequence,
           opt_start_seq: from,
         });
-        return await consumer.consume({ max_messages: MESSAGES_AHEAD, abort_on_missing_resource: true });
+        const options = { max_messages: MESSAGES_AHEAD, abort_on_missing_resource: true };
+        return { consumer, messages: await consumer.consume(options) };
       });
     } catch (error) {
       if (attempt === ATTEMPTS || !WalError.is(error, 'WAL_TIMEOUT') || error.reason !== 'timeout') throw error;
