@@ -1,7 +1,7 @@
 import { WalError } from '@walstack/codec';
 import type { IoRoutine, StorageIo } from '@walstack/storage-io';
 import { RoutineQueue } from '@walstack/storage-io/internal';
-import { closedError, readonlyError } from './log-errors.js';
+import { closedError, insideBackup, readonlyError } from './log-errors.js';
 import type { SegmentWriter } from './write/segment-writer.js';
 
 /** Runs the calls of a log in its queues while it is open, and notes whether one of them has reported its failure. */
@@ -81,6 +81,7 @@ export class CallQueues {
 
   runBackupSync<T>(make: () => IoRoutine<T>): T {
     this.throwUnlessOpen();
+    if (this.isReporting) throw insideBackup(this.#directory);
     return this.#runInTurnSync(this.backups, make);
   }
 

@@ -12,6 +12,15 @@ export function readonlyError(directory: string): WalError {
   return new WalError('WAL_STATE', `the log in ${directory} ${what}`, { path: directory, state: 'readonly' });
 }
 
+export function insideBackup(directory: string): WalError {
+  const what =
+    'is calling onProgress, and goes on when that returns: nothing was changed; make the next backup behind it';
+  return new WalError('WAL_STATE', `a backup of the log in ${directory} ${what}`, {
+    path: directory,
+    state: 'reporting',
+  });
+}
+
 export function cutInProgress(directory: string): WalError {
   const what = 'a truncateAfter or resetTo is in progress: nothing was appended; await it first';
   return new WalError('WAL_STATE', what, { path: directory, state: 'truncating' });

@@ -694,7 +694,7 @@ export class SegmentedWal {
     return withCallers(this.#backup(directory, options));
   }
 
-  /** Like {@link backup}, blocking the thread. */
+  /** Like {@link backup}, blocking the thread. @throws `WAL_STATE` inside `onProgress` of a backup of the log */
   backupSync(directory: string | URL, options: BackupOptions = {}): BackupReport {
     const backup = this.#backupOf(directory, options);
     return this.#calls.runBackupSync(() => backup.make());

@@ -1,4 +1,4 @@
-import type { Lsn } from '@walstack/codec';
+import { type Lsn, WalError } from '@walstack/codec';
 import { checkBoolean, checkOptions } from '@walstack/codec/internal';
 import type { LongCallOptions, WalProgress, WalRecord } from '@walstack/mmap-reader';
 import {
@@ -130,9 +130,10 @@ export class LogReader implements PieceReader<WalRecord> {
    *
    * @returns whether there may be further records in memory; `false` at the end
    * @throws `WAL_CORRUPT` when a record cannot be read, `WAL_TRUNCATED` when it was removed meanwhile, `WAL_CLOSED`,
-   * `WAL_ABORTED`
+   * `WAL_ABORTED`; `WAL_STATE` during another call of it, which is not affected
    */
   *advance(): IoRoutine<boolean> {
+    if (this.#isReading) throw readingAlready();
     this.#isReading = true;
     try {
       return yield* watched(this.#walk.advance(this.#segments), this.#end.watch);
@@ -171,6 +172,11 @@ export class LogReader implements PieceReader<WalRecord> {
     this.#end.close(what);
     if (!this.#isReading) this.#walk.leave();
   }
+}
+
+function readingAlready(): WalError {
+  const what = 'the reader is looking for further records already: wait for that call before the next one';
+  return new WalError('WAL_STATE', what, { state: 'advancing' });
 }
 
 /** Makes a reader, which only the log does. */
