@@ -24,3 +24,17 @@ export const POSTED = {
 } as const;
 
 export type Posted = IngestEvent | readonly IngestEvent[];
+
+/** A text in JSON, which may contain digits, or a number. */
+const TEXT_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs;
+
+/** The first number in JSON that would be stored as another one: an integer of which a double has other digits, or what is out of its range. */
+export function changedNumber(json: string): string | undefined {
+  for (const [token] of json.matchAll(TEXT_OR_NUMBER)) {
+    if (token.startsWith('"')) continue;
+    const value = Number(token);
+    const isInteger = /^-?\d+$/.test(token);
+    if (!Number.isFinite(value) || (isInteger && BigInt(token) !== BigInt(value))) return token;
+  }
+  return undefined;
+}

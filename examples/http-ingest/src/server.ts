@@ -1,7 +1,7 @@
 import type { Wal } from '@walstack/wal';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { answerFor } from './answers.js';
-import { type IngestEvent, POSTED, type Posted } from './event.js';
+import { changedNumber, type IngestEvent, POSTED, type Posted } from './event.js';
 import { type Message, sendEventStream } from './event-stream.js';
 import { followedEvents } from './followed.js';
 import { servePage } from './page-files.js';
@@ -33,6 +33,12 @@ export function makeServer({ wal, sampler, totals, heartbeatMs }: Parts): Fastif
   const app = Fastify({
     // What was posted is stored as it is, or refused.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+  });
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, json, done) => {
+    const changed = changedNumber(json);
+    if (changed === undefined) void parse(request, json, done);
+    else done(new BadRequest(400, `the number ${changed.slice(0, 40)} would not be stored as it is: post it as text`));
   });
   const closing = new AbortController();
   app.addHook('preClose', async () => closing.abort());

@@ -49,9 +49,19 @@ test.each<readonly [string, unknown]>([
   ['an array with one that is wrong', [{ name: 'a' }, {}]],
   ['too many events', Array.from({ length: 1001 }, () => ({ name: 'a' }))],
   ['half of JSON', '{"name": "a"'],
+  ['a number that would be stored as null', '{"name": "a", "data": {"n": [1e400]}}'],
+  ['an integer that would be stored as another one', '[{"name": "a", "data": {"n": 12345678901234567890}}]'],
 ])('%s is answered with 400, and nothing is stored', async (_what, payload) => {
   expect(await post(payload)).toMatchObject({ status: 400, body: { outcome: 'rejected' } });
   expect(ingest.wal.lastLsn).toBe(0);
+});
+
+test('numbers are stored as they were posted', async () => {
+  const data = '{"a":[6.02e23,-0.1,9007199254740991,1e-400,9007199254740992],"b":"12345678901234567890 \\"1e400"}';
+  expect(await post(`{"name":"a","data":${data}}`)).toMatchObject({ status: 201 });
+  const stored: unknown[] = [];
+  await ingest.wal.replay('first', ({ payload }) => void stored.push(payload));
+  expect(stored).toEqual([{ name: 'a', data: JSON.parse(data) }]);
 });
 
 test('an event that is too large is answered with 413', async () => {

@@ -73,11 +73,18 @@ async function fill(store: KeyValueStore, count: number): Promise<void> {
   console.log(`${count} puts, each durable: ${Math.round(count / seconds)} per second; ${store.size} keys`);
 }
 
-/** Text that is JSON; a number of which JavaScript has other digits stays as it is. */
+/** Text that is JSON; with a number in it that JavaScript may represent by another one it stays as it is. */
 function parseValue(text: string): Value {
+  let isExact = true;
+  const check = (_key: string, value: unknown): unknown => {
+    if (typeof value === 'number' && !(Number.isSafeInteger(value) || (value % 1 !== 0 && Number.isFinite(value)))) {
+      isExact = false;
+    }
+    return value;
+  };
   try {
-    const value = JSON.parse(text) as Value;
-    return typeof value === 'number' && /^-?\d+$/.test(text) && !Number.isSafeInteger(value) ? text : value;
+    const value = JSON.parse(text, check) as Value;
+    return isExact ? value : text;
   } catch {
     return text;
   }

@@ -155,5 +155,8 @@ test('the command line', () => {
   expect(run('get')).toMatchObject({ status: 2 });
   expect(run('put', 'id', '12345678901234567890')).toMatchObject({ status: 0 });
   expect(run('get', 'id')).toMatchObject({ status: 0, stdout: '12345678901234567890\n' });
+  const values = '{"ids":[12345678901234567890],"far":1e400}';
+  expect(run('put', 'id', values)).toMatchObject({ status: 0 });
+  expect(run('get', 'id')).toMatchObject({ status: 0, stdout: `${values}\n` });
   expect(run('--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('pnpm kv put') });
 });
