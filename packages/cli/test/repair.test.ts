@@ -5,7 +5,15 @@ import { PortableWalWriter } from '@walstack/storage-io';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { cli, json } from './support/cli.js';
-import { contentOf, flipByte, makeCores, makeEncryptedLog, makeLog, segmentsOf } from './support/logs.js';
+import {
+  contentOf,
+  flipByte,
+  makeCores,
+  makeEncryptedLog,
+  makeLog,
+  removeSegment,
+  segmentsOf,
+} from './support/logs.js';
 
 test('repair shows what each mode keeps and changes nothing; with --apply it does exactly that', async () => {
   const log = join(temporaryDirectory(), 'log');
@@ -81,6 +89,7 @@ test('repair salvages the logs of all cores together', async () => {
 test('repair cuts the torn end of a file of frames', async () => {
   const file = join(temporaryDirectory(), 'frames');
   const writer = await PortableWalWriter.open(file, { framed: true });
+  expect((await cli(['repair', file, '--salvage-lsn', '5'])).code).toBe(2);
   for (let frame = 0; frame < 5; frame++) await writer.appendWithChecksum(`frame ${frame}`);
   await writer.close();
   // The beginning of a frame of 100 bytes.
@@ -125,4 +134,20 @@ test('repair --apply that is refused changes nothing of a per-core log, of which
   expect(contentOf(cores)).toEqual(before);
   expect((await cli(['repair', cores, '--mode', 'salvage', '--apply'])).code).toBe(0);
   expect((await cli(['verify', cores])).code).toBe(0);
+});
+
+test('repair shows each mode with the LSNs that are given, and a command that does what it has shown', async () => {
+  const log = join(temporaryDirectory(), 'log');
+  await makeLog(log);
+  removeSegment(log, 1);
+  const { out } = await cli(['repair', log, '--salvage-lsn', '20']);
+  expect(out).toContain('salvage       keeps 19 records, LSN 1 to 19');
+  expect(out).toContain(`repair ${log} --mode salvage|skip-corrupt --salvage-lsn 20 --apply`);
+  // A salvage takes one: with two it is not shown as if it took the first.
+  expect((await cli(['repair', log, '--salvage-lsn', '20,30'])).out).not.toContain('salvage ');
+  expect((await cli(['repair', log, '--salvage-lsn', '20,30'])).out).toContain(
+    '--mode skip-corrupt --salvage-lsn 20,30',
+  );
+  const done = await cli(['repair', log, '--mode', 'salvage', '--salvage-lsn', '20', '--apply']);
+  expect([done.code, done.out]).toEqual([0, expect.stringContaining('keeps 19 records, LSN 1 to 19')]);
 });

@@ -78,33 +78,41 @@ async function repair(target: Target, options: RepairOptions, context: Context):
   refuseOpened(target, 'close it there first; walstack explain looks at it meanwhile');
   if (apply) return await applyTo(path, target, mode ?? 'strict', options, context);
   const attempts: Attempt[] = [];
-  for (const each of mode === undefined ? modes : [mode])
+  for (const each of mode === undefined ? modes : [mode]) {
+    if (each === 'salvage' && isRepeated(options)) continue;
     attempts.push(await attemptOf(target, each, options, context));
+  }
   await show(path, attempts, options, context);
 }
 
+/** Whether more LSNs are given than a salvage takes: one, of a per-core log one for each core. */
+function isRepeated({ salvageLsn: given = [] }: RepairOptions): boolean {
+  return new Set(given.map(({ core }) => core)).size < given.length;
+}
+
 /** An LSN that is given is used, or refused: it decides what is given up. @throws `UsageError` */
-function checkSalvageLsns(target: Target, { mode, apply, salvageLsn: given }: RepairOptions): void {
+function checkSalvageLsns(target: Target, options: RepairOptions): void {
+  const { mode, apply, salvageLsn: given } = options;
   if (given === undefined) return;
   if (target.kind === 'frames') throw new UsageError(`${target.path} is a file of frames, which has no LSN`);
   if (mode === 'strict' || (apply && mode === undefined)) {
     throw new UsageError('--salvage-lsn has no meaning for the mode strict: use --mode salvage or skip-corrupt');
   }
-  const cores = given.map(({ core }) => core);
-  const isRepeated = mode === 'salvage' && new Set(cores).size < cores.length;
-  if (isRepeated) throw new UsageError('--mode salvage takes one LSN, of a per-core log one for each core');
+  if (isRepeated(options) && (mode === 'salvage' || target.kind === 'cores')) {
+    throw new UsageError('--mode salvage takes one LSN, of a per-core log one for each core');
+  }
 }
 
 async function show(
   path: string,
   attempts: readonly Attempt[],
-  { json }: RepairOptions,
+  options: RepairOptions,
   context: Context,
 ): Promise<void> {
   const { out, paint } = context;
   const [first] = attempts;
   if (first?.refusal !== undefined) context.exitCode = exitCodeOf(first.refusal);
-  if (json) {
+  if (options.json) {
     await out.json({ path, applied: false, modes: attempts.map(attemptJson) });
     return;
   }
@@ -117,7 +125,14 @@ async function show(
   if (best === undefined) return await out.line('nothing was changed, and none of these modes recovers it');
   if (best.recovered?.changes === false) return await out.line('there is nothing to repair');
   const choice = best.mode === 'strict' ? 'strict' : possible.map(({ mode }) => mode).join('|');
-  await out.line(`nothing was changed; copy it first, then walstack repair ${path} --mode ${choice} --apply`);
+  const more = best.mode === 'strict' ? '' : salvageLsnText(options);
+  await out.line(`nothing was changed; copy it first, then walstack repair ${path} --mode ${choice}${more} --apply`);
+}
+
+/** The LSNs as they were given: without them such a salvage is refused. */
+function salvageLsnText({ salvageLsn }: RepairOptions): string {
+  const lsns = salvageLsn?.map(({ core, lsn }) => (core === undefined ? lsn : `${core}:${lsn}`));
+  return lsns === undefined ? '' : ` --salvage-lsn ${lsns.join(',')}`;
 }
 
 async function applyTo(

@@ -92,7 +92,11 @@ function fileTarget(path: string): Target {
   const owner = logWithFile(path);
   if (owner !== undefined) throw new UsageError(`${path} is a file of the log in ${owner}: use that`);
   if (isFramesFile(path)) return { kind: 'frames', path };
-  throw new WalError('WAL_BAD_HEADER', `${path} is no log: a log is a directory, or a file of frames`, { path });
+  throw new WalError(
+    'WAL_BAD_HEADER',
+    `${path} is no log: a log is a directory, or a file of frames, of which the first can be read`,
+    { path },
+  );
 }
 
 /** The directory of the log that a file is a part of; `undefined` for one that stands alone. */
