@@ -634,7 +634,7 @@ export class Wal<T = Uint8Array, I = PayloadInput<T>> {
    * @throws `WAL_UNSUPPORTED` for the directory of this log; `WAL_ABORTED`, whose `lsn` is the last one of the source that is
    * imported, or the one before `from`; `WAL_NO_SPACE`, with the same `lsn`, and as `lastLsn` the last one of the source that
    * is appended: the import goes on behind that one in this log, once {@link sync} has found room, and behind `lsn` when the
-   * log was closed before; `WAL_HOLE`, `WAL_CORRUPT`, `WAL_TRUNCATED`, `WAL_NOT_FOUND`, `WAL_BAD_KEY` for what cannot be read
+   * log was closed before, or has failed; `WAL_HOLE`, `WAL_CORRUPT`, `WAL_TRUNCATED`, `WAL_NOT_FOUND`, `WAL_BAD_KEY` for what cannot be read
    * of the source; `WAL_CLOSED`, with the same `lsn`, once the log is closed: opened again it has nothing of the source behind
    * that; with the `reason` `'outcome-unknown'`, when closing has failed, up to one group; `WAL_TOO_LARGE`, `WAL_IO_FAILED`,
    * `WAL_STATE`, the first failure of the log

@@ -1,3 +1,4 @@
+import type { StorageIo } from '@walstack/storage-io';
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { type ImportReport, Wal, WalError } from '@walstack/wal';
 import { describe, expect, test } from 'vitest';
@@ -45,6 +46,7 @@ describe.each(BACKENDS_WITHOUT_ROOM)('on %s', (_name, kind) => {
         }),
       );
     const openAgain = async () => {
+      disk.failWhen(undefined);
       disk.capacityBytes = Number.POSITIVE_INFINITY;
       return await Wal.open('/log', { io: disk.crash().createStorageIo(kind), ...options });
     };
@@ -98,6 +100,73 @@ describe.each(BACKENDS_WITHOUT_ROOM)('on %s', (_name, kind) => {
     expect(await numbersIn(again)).toEqual([...numbers(1, kept), ...numbers(lsn + 1, COUNT)]);
     await again.close();
   });
+
+  test('an import says where it goes on in a log that fails for want of room', async () => {
+    const { disk, wal, begin, reports, openAgain, elsewhere } = await besideSource();
+    const importing = begin(1);
+    while (reports.length < 2) await turns(1);
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    let writes = 1;
+    disk.failWhen(({ kind: operation }) =>
+      operation === 'datasync' || (/write/.test(operation) && --writes >= 0) ? 'ENOSPC' : undefined,
+    );
+    await ended(importing);
+    await goesOn(importing.error, reports, openAgain, elsewhere);
+    const { message } = importing.error as WalError;
+    expect([wal.failure?.code, message.includes('open the log again')]).toEqual(['WAL_NO_SPACE', true]);
+  });
+
+  test('an import says where it goes on while a log is shut down without room', async () => {
+    for (let after = 0; after < 8; after++) {
+      const { wal, begin, reports, openAgain, elsewhere } = await besideSource();
+      const importing = begin(1);
+      while (reports.length < 2) await turns(1);
+      await turns(after);
+      const closing = watch(wal.shutdown());
+      await ended(importing);
+      await ended(closing);
+      await goesOn(importing.error, reports, openAgain, elsewhere);
+    }
+  });
+
+  test('an import that is aborted says what it has appended, and what waits for room', async () => {
+    const { disk, wal, elsewhere: io } = await besideSource();
+    const source = await Wal.open('/segments', { io, segmentBytes: 8192 });
+    for (const number of numbers(1, COUNT)) source.append(payloadOf(number));
+    await source.shutdown();
+    disk.capacityBytes = disk.usedBytes;
+    const stop = new AbortController();
+    const matches = ({ lsn }: { lsn: number }): boolean => {
+      if (lsn === 20) stop.abort();
+      return true;
+    };
+    const importing = watch(wal.importFrom('/segments', { io, matches, signal: stop.signal }));
+    await ended(importing);
+    const { lastLsn } = importing.error as { lastLsn: number };
+    expect(importing.error).toMatchObject({ code: 'WAL_NO_SPACE', lsn: 0, reason: 'outcome-unknown' });
+    expect([lastLsn >= 20, lastLsn < COUNT, wal.lastLsn]).toEqual([true, true, lastLsn]);
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    await wal.sync();
+    await wal.importFrom('/segments', { io, from: lastLsn + 1 });
+    expect(await numbersIn(wal)).toEqual(numbers(1, COUNT));
+    await wal.shutdown();
+  });
+
+  /** The error of an import names the last record of the source that was reported, and what is behind that can be imported. */
+  async function goesOn(
+    error: unknown,
+    reports: readonly ImportReport[],
+    openAgain: () => Promise<Wal>,
+    io: StorageIo,
+  ): Promise<void> {
+    const lsn = reports.at(-1)?.sourceLsn as number;
+    expect(error).toMatchObject({ code: expect.stringMatching('WAL_NO_SPACE|WAL_CLOSED'), path: '/source', lsn });
+    const again = await openAgain();
+    const kept = again.lastLsn;
+    await again.importFrom('/source', { io, from: lsn + 1 });
+    expect(await numbersIn(again)).toEqual([...numbers(1, kept), ...numbers(lsn + 1, COUNT)]);
+    await again.close();
+  }
 
   test('an import that is aborted, or whose source cannot be read, does not wait for room', async () => {
     const { disk, wal, begin, reports, elsewhere } = await besideSource();

@@ -310,6 +310,24 @@ export const HOLES_DEFECTS: readonly Defect[] = [
     replace: 'lastLsn: durable.sourceLsn,',
   },
   {
+    name: 'import-into-a-failed-log-names-a-record-of-that',
+    test: 'packages/wal/test/import-full-disk.test.ts',
+    breaks:
+      'An import into a log that fails for want of room says where it goes on, and not which record of the log it waited for.',
+    file: IMPORT,
+    find: "return WalError.is(error, 'WAL_NO_SPACE') && error !== this.#thrown;",
+    replace:
+      "return WalError.is(error, 'WAL_NO_SPACE') && error !== this.#thrown && this.#target.log.failure === undefined;",
+  },
+  {
+    name: 'aborted-import-forgets-what-waits',
+    test: 'packages/wal/test/import-full-disk.test.ts',
+    breaks: 'An import that is aborted on a full disk says what it has appended.',
+    file: IMPORT,
+    find: '        if (full !== undefined && this.#isUnsettled) throw this.#withoutRoom(full);\n',
+    replace: '',
+  },
+  {
     name: 'import-reports-what-closing-drops',
     test: 'packages/wal/test/import-closed-log.test.ts',
     breaks: 'An import into a log that is closed reports nothing that closing the log has dropped.',

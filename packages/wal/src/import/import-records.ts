@@ -147,8 +147,10 @@ class Import {
       await this.#endBatch();
       await this.#endGroup();
     } catch (error) {
-      await this.#settle();
+      const full = await this.#settle();
       if (error === this.#ended) {
+        // What is appended and waits for room is no part of what an aborted import has come to.
+        if (full !== undefined && this.#isUnsettled) throw this.#withoutRoom(full);
         this.#throwIfAborted();
         throw this.#closed();
       }
@@ -158,12 +160,18 @@ class Import {
     return this.#durable;
   }
 
-  /** Reports what of the appended records is durable, when it ends with an error. That stays in doubt on a full disk only. */
-  async #settle(): Promise<void> {
+  /**
+   * Reports what of the appended records is durable, when it ends with an error. That stays in doubt on a full disk only.
+   *
+   * @returns the error of a full disk
+   */
+  async #settle(): Promise<WalError | undefined> {
     const { log, closing } = this.#target;
+    let full: WalError | undefined;
     try {
       if (log.failure === undefined) await this.#endGroup();
-    } catch {
+    } catch (error) {
+      if (this.#isFull(error)) full = error;
       // Closing a log drops what is pending, or makes it durable: what it has is known when it is closed.
       await closing()?.catch(() => {
         this.#closingFailed = true;
@@ -174,6 +182,7 @@ class Import {
     } catch {
       // The application's own error: the import rejects with the one that has ended it.
     }
+    return full;
   }
 
   async #readAll(): Promise<void> {
@@ -328,6 +337,11 @@ class Import {
     return WalError.is(error, 'WAL_CLOSED') && error !== this.#thrown && this.#target.closing() !== undefined;
   }
 
+  /** Whether more was appended than is durable, and not dropped by closing the log. */
+  get #isUnsettled(): boolean {
+    return this.#read !== this.#durable && (this.#target.closing() === undefined || this.#closingFailed);
+  }
+
   /** The error in a log that was closed: opened again, it has what was reported, and the import goes on behind that. */
   #closed(cause?: WalError): WalError {
     const what = `importing ${this.#source} ended, as the log was closed: open it again and go on with`;
@@ -338,11 +352,13 @@ class Import {
 
   /** Whether an error says that the log has no room on its disk. */
   #isFull(error: unknown): error is WalError {
-    const isOwn = error !== this.#thrown && this.#target.log.failure === undefined;
-    return WalError.is(error, 'WAL_NO_SPACE') && isOwn;
+    return WalError.is(error, 'WAL_NO_SPACE') && error !== this.#thrown;
   }
 
-  /** The error where what was appended is not durable, or no more can be: when there is room, it goes on behind that. */
+  /**
+   * The error where what was appended is not durable, or no more can be: when there is room, it goes on behind that. The LSN of what it
+   * was caused by is one of this log: going on behind that would leave out records of the source.
+   */
   #withoutRoom(error: WalError): WalError {
     // Not what the call for one record would have to do.
     const cause = WalError.is(error.cause) ? error.cause : error;
@@ -350,10 +366,13 @@ class Import {
     const { systemCode } = cause;
     const [read, durable] = [this.#read, this.#durable];
     const isUnknown = read !== durable;
-    const next = isUnknown
-      ? `when there is room, await sync(), which makes durable what was appended, and go on with ${placeBehind(read)}; ` +
-        `in a log that was closed before go on with ${placeBehind(durable)}`
-      : `when there is room, await sync() and go on with ${placeBehind(durable)}`;
+    const isFailed = this.#target.log.failure !== undefined;
+    const next = isFailed
+      ? `when there is room, open the log again and go on with ${placeBehind(durable)}`
+      : isUnknown
+        ? `when there is room, await sync(), which makes durable what was appended, and go on with ${placeBehind(read)}; ` +
+          `in a log that was closed before go on with ${placeBehind(durable)}`
+        : `when there is room, await sync() and go on with ${placeBehind(durable)}`;
     const facts = {
       ...this.#reached,
       lastLsn: read.sourceLsn,
