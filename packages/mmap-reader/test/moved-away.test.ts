@@ -38,6 +38,10 @@ describe('views that the application transfers to another thread', () => {
       (directory, seen) => replayDirectory(directory, { copy: false, workers: 1 }).forEach(seen),
     ],
     ['a filter', (directory, seen) => replayDirectory(directory, { copy: false, types: [0] }).forEach(seen)],
+    [
+      'a filter with workers',
+      (directory, seen) => replayDirectory(directory, { copy: false, types: [0], workers: 1 }).forEach(seen),
+    ],
     ['a scan', (directory, seen) => replayDirectory(directory).scan(seen)],
     [
       'a cursor',

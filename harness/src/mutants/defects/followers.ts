@@ -262,7 +262,7 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
     test: 'packages/wal/test/named-acknowledging.test.ts',
     breaks: 'A request from a function that decodes an event is answered behind that event.',
     file: `${WAL}/follow/follow.ts`,
-    find: '    if (this.#isTaking) return Promise.resolve().then(() => this.next());\n',
+    find: '    if (this.#isTaking) this.#underWay ??= this.#untilAnswered();\n',
     replace: '',
   },
   {
@@ -402,5 +402,13 @@ export const FOLLOWERS_DEFECTS: readonly Defect[] = [
     file: `${WAL}/follow/named/slot-file.ts`,
     find: "      if (WalError.is(error, 'WAL_NO_SPACE')) return false;\n",
     replace: '',
+  },
+  {
+    name: 'request-inside-decoding-overtaken',
+    test: 'packages/wal/test/requests-inside-decoding.test.ts',
+    breaks: 'A request that decoding makes is answered before those that are made behind it.',
+    file: `${WAL}/follow/follow.ts`,
+    find: '    if (this.#isTaking) this.#underWay ??= this.#untilAnswered();\n',
+    replace: '    if (this.#isTaking) return Promise.resolve().then(() => this.next());\n',
   },
 ];

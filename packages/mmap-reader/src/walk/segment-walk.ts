@@ -184,12 +184,14 @@ export class SegmentWalk {
     }
   }
 
-  #search(): WalRecord | undefined {
+  /** @param isAgain - from the current frame on: its memory was restored */
+  #search(isAgain = false): WalRecord | undefined {
     if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#isPaused) return undefined;
     try {
-      return this.#find();
+      return this.#find(isAgain);
     } catch (error) {
+      if (this.#isRestored(error)) return this.#search(true);
       throw this.#failed(error);
     }
   }
@@ -202,11 +204,11 @@ export class SegmentWalk {
   }
 
   /** Steps to the next record to be returned, by each of its fields. */
-  #find(): WalRecord | undefined {
+  #find(isAgain: boolean): WalRecord | undefined {
     const frames = this.#frames;
     const decoder = this.#decoder;
     if (frames === undefined || decoder === undefined) return undefined;
-    while (frames.nextLsn <= this.until && this.#step(frames)) {
+    for (let isThere = isAgain; isThere || (frames.nextLsn <= this.until && this.#step(frames)); isThere = false) {
       if (frames.isMark) {
         this.passMark(frames);
         this.#stored?.passMark(frames);

@@ -82,11 +82,13 @@ class Follower<T, Item> implements WalFollower<Item> {
   readonly #take: (reading: Reading<T>) => Item | undefined;
   readonly #stopped = new AbortController();
   #reading: Reading<T> | undefined;
-  /** The result of the last call that had to wait. */
-  #underWay: Promise<unknown> | undefined;
+  /** Until the last call that had to wait is answered; it never rejects. */
+  #underWay: Promise<void> | undefined;
   #isOver = false;
   /** Whether an event is being taken: a function of the application that decodes it may request the next one. */
   #isTaking = false;
+  /** Called when the request is answered inside which others were made: they wait for it. */
+  #answered: (() => void) | undefined;
   readonly #pace = new Pace(WAITING_STRIDE_MAX);
 
   constructor(open: () => Followed<T>, settings: FollowSettings, take: (reading: Reading<T>) => Item | undefined) {
@@ -116,17 +118,32 @@ class Follower<T, Item> implements WalFollower<Item> {
   }
 
   next(): Promise<IteratorResult<Item, void>> {
-    if (this.#isTaking) return Promise.resolve().then(() => this.next());
+    if (this.#isTaking) this.#underWay ??= this.#untilAnswered();
     if (this.#underWay !== undefined) return this.#inTurn(() => this.#next());
     if (this.#isOver) return Promise.resolve(DONE);
     if (this.#pace.isDue()) return this.#inTurn(() => this.#nextInLaterTurn());
+    let value: Item | undefined;
     try {
-      const value = this.#reading?.isOver === false ? this.#taken(this.#reading) : undefined;
-      if (value !== undefined) return Promise.resolve({ done: false, value });
+      value = this.#reading?.isOver === false ? this.#taken(this.#reading) : undefined;
     } catch {
       // `#next` meets the error again, ends the following, and throws it.
     }
-    return this.#inTurn(() => this.#next());
+    if (this.#answered !== undefined) return this.#answerFirst(value, this.#answered);
+    return value === undefined ? this.#inTurn(() => this.#next()) : Promise.resolve({ done: false, value });
+  }
+
+  #untilAnswered(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#answered = resolve;
+    });
+  }
+
+  /** Answers a request before those that were made inside it, while its event was decoded. */
+  #answerFirst(value: Item | undefined, answered: () => void): Promise<IteratorResult<Item, void>> {
+    this.#answered = undefined;
+    const answer = value === undefined ? this.#next() : Promise.resolve({ done: false as const, value });
+    answer.then(answered, answered);
+    return answer;
   }
 
   return(): Promise<IteratorResult<Item, void>> {
@@ -153,17 +170,22 @@ class Follower<T, Item> implements WalFollower<Item> {
   /** Runs a call after the earlier ones are answered; at once when none is under way. */
   #inTurn<R>(call: () => Promise<R>): Promise<R> {
     const before = this.#underWay;
+    let answered = (): void => {};
+    // Before the call begins: it may request further events.
+    const underWay = new Promise<void>((resolve) => {
+      answered = resolve;
+    });
+    this.#underWay = underWay;
     const answering = async (): Promise<R> => {
       try {
-        if (before !== undefined) await before.catch(() => {});
+        if (before !== undefined) await before;
         return await call();
       } finally {
-        if (this.#underWay === answer) this.#underWay = undefined;
+        if (this.#underWay === underWay) this.#underWay = undefined;
+        answered();
       }
     };
-    const answer = answering();
-    this.#underWay = answer;
-    return answer;
+    return answering();
   }
 
   /** The next event, once timers and I/O had their turn: a loop over events that are in memory leaves them none. */
