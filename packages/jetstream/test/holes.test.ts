@@ -92,7 +92,7 @@ describe.skipIf(withoutServer !== undefined)('a log that was salvaged around dam
   );
 
   /** A log whose records from the first one up to an LSN are in the stream, and one that is lost since. */
-  const damaged = async (records: number, shipped: number, lost: number) => {
+  const damaged = async (records: number, shipped: number, lost: number, isContinued = true) => {
     const directory = join(temporaryDirectory(), 'log');
     const written = await Wal.open(directory, SMALL);
     const commit = async (to: number): Promise<void> => {
@@ -112,7 +112,7 @@ describe.skipIf(withoutServer !== undefined)('a log that was salvaged around dam
     }
     const wal = await openLog({ ...SMALL, recoveryMode: 'skip-corrupt' }, directory);
     expect(wal.recovery.holes).toMatchObject([{ firstLsn: lost, lastLsn: lost }]);
-    await commitMany(wal, 3);
+    if (isContinued) await commitMany(wal, 3);
     return { wal, options, stream: { connection: options.connection, log: options.log }, firstLsns };
   };
 
@@ -135,6 +135,21 @@ describe.skipIf(withoutServer !== undefined)('a log that was salvaged around dam
     expect(found).toBe(wal.lastLsn);
     expect(await compareLog(wal.directory, stream)).toMatchObject({ agrees: false, differing: [last] });
   });
+
+  test.each([false, true])(
+    'that ends with a hole is replicated when the stream has what is lost (shipped as a directory: %s)',
+    async (isDirectory) => {
+      const { wal, options, stream } = await damaged(24, 24, 24, false);
+      const shipper = start(isDirectory ? wal.directory : wal, options);
+      await shipper.replicated(10);
+      await shipper.replicated(24);
+      expect(shipper.stats()).toMatchObject({ replicatedLsn: 24, records: 0 });
+      await shipper.close();
+      await commitMany(wal, 3);
+      await start(wal, options).replicated(wal.lastLsn);
+      expect(await compareLog(wal.directory, stream)).toMatchObject({ agrees: false, differing: [24] });
+    },
+  );
 
   test('goes on behind a stream whose last record was truncated since, with a hole', async () => {
     const { wal, options, stream } = await damaged(25, 20, 21);

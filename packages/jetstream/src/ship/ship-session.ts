@@ -1,4 +1,4 @@
-import { type Lsn, type SegmentHeader, WalError } from '@walstack/codec';
+import { type Lsn, WalError } from '@walstack/codec';
 import type { StoredRecord } from '@walstack/mmap-reader/internal';
 import type { FollowFrom, WalFollower } from '@walstack/wal';
 import { fenced } from '../options.js';
@@ -104,22 +104,23 @@ export class ShipSession {
       this.#stored(record, isPublished),
     );
     this.#listener.began();
-    const empty = last === undefined ? await this.#emptySegment() : undefined;
-    if (empty !== undefined) await shipping.begin(empty, () => this.#listener.begunEmpty(empty.firstLsn));
+    if (last === undefined) {
+      const empty = await fromSource(() => this.#source.emptySegment());
+      if (empty !== undefined) await shipping.begin(empty, () => this.#listener.begunEmpty(empty.firstLsn));
+    }
     try {
+      if (last !== undefined && !isCut && end.cutTo === undefined) {
+        const losing = await fromSource(() => this.#source.segmentLosing(last.lsn));
+        if (losing !== undefined) {
+          shipping.passLast(losing);
+          this.#listener.begunEmpty(last.lsn + 1);
+        }
+      }
       await this.#follow(cutAt ?? end.cutTo ?? last?.lsn ?? 'first', last?.lsn, shipping, published);
     } catch (error) {
       // The log may have been cut since it was compared.
       if (isCut || !WalError.is(error, 'WAL_FENCED') || this.#cutAt(end, published) === undefined) throw error;
       throw new SourceError(new WalError('WAL_TRUNCATED', 'the log was cut', { reason: 'cut-back' }, { cause: error }));
-    }
-  }
-
-  async #emptySegment(): Promise<SegmentHeader | undefined> {
-    try {
-      return await this.#source.emptySegment();
-    } catch (error) {
-      throw new SourceError(error);
     }
   }
 
@@ -192,6 +193,14 @@ export class ShipSession {
     if (this.#ending.signal.aborted) return;
     this.#error = { reason: error };
     this.#ending.abort();
+  }
+}
+
+async function fromSource<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    throw new SourceError(error);
   }
 }
 

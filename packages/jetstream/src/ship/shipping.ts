@@ -93,6 +93,16 @@ export class Shipping {
     }
   }
 
+  /**
+   * Begins behind the last record of the stream where the log ends with a hole that has it, instead of with the first record of the log.
+   *
+   * @throws `WAL_FENCED`
+   */
+  passLast(segment: SegmentHeader): void {
+    this.#checkLog(logIdText(segment.logId), segment.firstLsn);
+    if (this.#end.record !== undefined) this.#passHole(segment, this.#end.record);
+  }
+
   /** Publishes where a log goes on that has no record any more, unless the stream has that. @throws `WAL_FENCED`, `WAL_TRUNCATED` */
   async begin(segment: SegmentHeader, stored: () => void): Promise<void> {
     const bytes = encodeSegmentMessage(segment);

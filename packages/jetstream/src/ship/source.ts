@@ -45,6 +45,8 @@ export interface Source {
   readonly firstLsnBehind: (segment: number) => Lsn | undefined;
   /** The segment of a log of which all records were truncated; `undefined` for any other log. */
   readonly emptySegment: () => Promise<SegmentHeader | undefined>;
+  /** The segment of a record, where the log ends with a hole that has it; `undefined` for any other log. */
+  readonly segmentLosing: (lsn: Lsn) => Promise<SegmentHeader | undefined>;
   /** Makes a record durable that this process has appended. */
   readonly durable: (lsn: Lsn, signal: AbortSignal | undefined) => Promise<void>;
   readonly follow: (from: FollowFrom, options: StoredFollowOptions) => WalFollower<readonly StoredRecord[]>;
@@ -69,6 +71,7 @@ export function sourceOf(log: OpenLog | string | URL, io: StorageIo | StorageIoN
     },
     segmentOf: (lsn) => whileOpen(() => log.resumePointAt(lsn + 1)?.segment),
     emptySegment: () => emptySegmentIn(log.directory),
+    segmentLosing: (lsn) => segmentLosing(log.directory, lsn),
     firstLsnBehind: (segment) => log.listSegments().find(({ number }) => number > segment)?.firstLsn,
     durable: (lsn, signal) => {
       if (lsn > log.lastLsn) throw notThere(log.directory, lsn, log.lastLsn);
@@ -86,6 +89,7 @@ function directorySource(path: string, io: StorageIo | StorageIoName | undefined
     // Where the log was cut, the segment with the higher number is in place of those before.
     segmentOf: (lsn) => whileThere(() => segmentsIn(path))?.findLast(({ firstLsn }) => firstLsn <= lsn)?.number,
     emptySegment: () => emptySegmentIn(path),
+    segmentLosing: (lsn) => segmentLosing(path, lsn),
     firstLsnBehind: (segment) => segmentsIn(path).find(({ number }) => number > segment)?.firstLsn,
     durable: async () => {},
     follow: (from, options) => followDirectoryStored(path, from, io === undefined ? options : { ...options, io }),
@@ -102,15 +106,34 @@ const segmentsIn = (path: string): readonly SegmentName[] =>
 async function emptySegmentIn(path: string): Promise<SegmentHeader | undefined> {
   const [only, ...others] = segmentsIn(path);
   if (only === undefined || others.length > 0 || only.firstLsn === 1) return undefined;
+  const isEmpty = await withTail(path, 'first', async (tail) => !(await tail.advance()));
+  return isEmpty ? headerOf(join(path, only.name)) : undefined;
+}
+
+async function segmentLosing(path: string, lsn: Lsn): Promise<SegmentHeader | undefined> {
+  const isLost = await withTail(path, lsn, async (tail) => {
+    try {
+      while (await tail.advance()) if (tail.next() !== undefined) return false;
+      return (tail.nextLsn ?? lsn) > lsn;
+    } catch (error) {
+      // What was cut off or truncated is found out by following the log.
+      if (WalError.is(error)) return false;
+      throw error;
+    }
+  });
+  const losing = isLost ? segmentsIn(path).findLast(({ firstLsn }) => firstLsn <= lsn) : undefined;
+  return losing === undefined ? undefined : headerOf(join(path, losing.name));
+}
+
+async function withTail<T>(path: string, from: Lsn | 'first', call: (tail: LogTail) => Promise<T>): Promise<T> {
   const io = openStorageIo('auto', { needs: 'async' });
-  const tail = new LogTail(io, path, asStored({ from: 'first' }));
+  const tail = new LogTail(io, path, asStored(from === 'first' ? { from } : { from, onHole: 'skip' }));
   try {
-    if (await tail.advance()) return undefined;
+    return await call(tail);
   } finally {
     tail.close();
     await io.dispose();
   }
-  return headerOf(join(path, only.name));
 }
 
 /** The header of a segment file. */
