@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SegmentedWal } from '@walstack/segmented';
@@ -186,4 +186,14 @@ test('nothing of a record or a name reaches a terminal that obeys it', async () 
   const exported = await cli(['export', log]);
   expect(await cli(['import', copy, '--create'], { input: exported.out })).toMatchObject({ code: 0 });
   expect(jsonLines(await cli(['cat', copy, '--json']))[1].payload).toBe(payload);
+});
+
+test('another file of a per-core log under the name of the note of a salvage is an unfinished salvage', async () => {
+  const cores = join(temporaryDirectory(), 'cores');
+  await makeCores(cores);
+  copyFileSync(join(cores, 'manifest'), join(cores, 'salvage'));
+  for (const command of ['verify', 'explain', 'repair', 'cat']) {
+    const { code, out, err } = await cli([command, cores]);
+    expect([code, `${out}${err}`], command).toEqual([3, expect.stringContaining('has an unfinished salvage')]);
+  }
 });

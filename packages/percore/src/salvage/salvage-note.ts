@@ -56,7 +56,8 @@ export function* readSalvageNote(io: StorageIo, directory: string): IoRoutine<Sa
   const path = salvageNotePath(directory);
   if (!io.list(directory).includes(FileName.salvage) || kindOf(io, path) === 'directory') return undefined;
   try {
-    return noteFrom(decodeFramedJson(yield* readWholeFile(io, path), (reason) => damaged(path, reason)));
+    const refused = (reason: string): WalError => damaged(path, reason);
+    return noteFrom(decodeFramedJson(yield* readWholeFile(io, path), refused), refused);
   } catch (error) {
     if (!WalError.is(error, 'WAL_CORRUPT')) throw error;
     return { damage: [error], lost: [], quarantine: [], salvaging: [] };
@@ -95,14 +96,15 @@ export function* removeSalvageNote(io: StorageIo, directory: string): IoRoutine<
   }
 }
 
-function noteFrom(json: unknown): SalvageNote {
-  // The checksum matched: the content is what was written.
-  const { damage, lost, quarantine, salvaging } = json as {
+function noteFrom(json: unknown, refused: (reason: string) => WalError): SalvageNote {
+  // The checksum matched: the content is what was written, here or as another file of the log.
+  const { damage, lost, quarantine, salvaging } = Object(json) as {
     readonly damage: readonly TransferredError[];
     readonly lost: readonly LostEntries[];
     readonly quarantine: readonly string[];
     readonly salvaging: SalvageNote['salvaging'];
   };
+  if (![damage, lost, quarantine, salvaging].every(Array.isArray)) throw refused('impossible-fields');
   return { damage: damage.map((error) => errorFromTransfer(error) as WalError), lost, quarantine, salvaging };
 }
 
