@@ -6,6 +6,7 @@ import { LogTail, type ResumePoint } from '@walstack/mmap-reader';
 import { SegmentedWal, type SegmentedWalConfig } from '@walstack/segmented';
 import { createMemoryStorageIo, createSyncFsStorageIo, type StorageIo } from '@walstack/storage-io';
 import { describe, expect, test } from 'vitest';
+import { turnsByLooks } from '../../../harness/test-kit/turn-clock.js';
 import { BACKENDS, TestEnvironment } from './support/environments.js';
 import { restore, type Snapshot, segmentNames, snapshot } from './support/files.js';
 import { DIRECTORY, openIn, texts } from './support/logs.js';
@@ -332,6 +333,7 @@ describe('resume points', () => {
   }
 
   test('a restored copy that goes on in the same segment is told from the original', () => {
+    turnsByLooks(0);
     const { original, copy } = apart();
     const read = new LogTail(original, DIRECTORY, { from: 1 });
     read.advanceSync();
@@ -356,6 +358,7 @@ describe('resume points', () => {
   test.each(['before', 'after'])(
     'a copy is told from the original when the tail resumes %s the copy rolls behind the record read',
     (when) => {
+      turnsByLooks(0);
       const original = createMemoryStorageIo();
       addOne(original, 'a');
       const copy = restore(snapshot(original, DIRECTORY));

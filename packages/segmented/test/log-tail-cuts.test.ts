@@ -4,6 +4,7 @@ import { SegmentedWal } from '@walstack/segmented';
 import { createMemoryStorageIo, type StorageIo } from '@walstack/storage-io';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import { turnsByLooks } from '../../../harness/test-kit/turn-clock.js';
 import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY } from './support/logs.js';
 
@@ -178,6 +179,7 @@ describe('a tail says that what was given out was cut off', () => {
 });
 
 it('a cut takes back what was proven behind it', () => {
+  turnsByLooks(0);
   const io = createMemoryStorageIo();
   const wal = logIn(io);
   for (let lsn = 1; lsn <= 12; lsn++) fill(wal, lsn);

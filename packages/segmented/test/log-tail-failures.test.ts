@@ -321,6 +321,7 @@ describe('a tail that has come to the end', () => {
 });
 
 it('returns nothing when its filter closes it', () => {
+  turnsByLooks(0);
   const io = createMemoryStorageIo();
   const wal = logIn(io);
   append(wal, 5);

@@ -5,6 +5,7 @@ import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { directoryFor } from '../../../harness/test-kit/backends.js';
 import { turns } from '../../../harness/test-kit/event-loop.js';
+import { turnsByLooks } from '../../../harness/test-kit/turn-clock.js';
 import { BACKENDS, TestEnvironment } from './support/environments.js';
 import { readFile } from './support/files.js';
 import { NO_SPACE, RING } from './support/full-disks.js';
@@ -331,6 +332,7 @@ describe('a log of a core', () => {
 
 describe('a reader', () => {
   test('ends at a record that cannot be decoded, however often it is asked', async () => {
+    turnsByLooks(0);
     const io = createMemoryStorageIo();
     const written = open(io, { compression: { codec: 'deflate' } });
     for (const payload of ['a', 'b'.repeat(50_000), 'c']) written.append(payload);

@@ -4,6 +4,7 @@ import { createMemoryStorageIo, type IoFile, runAsync, runSync, type StorageIo }
 import { SimulatedDisk } from '@walstack/storage-io/simulation';
 import { describe, expect, test } from 'vitest';
 import { rejection } from '../../../harness/test-kit/outcomes.js';
+import { turnsByLooks } from '../../../harness/test-kit/turn-clock.js';
 import { TestEnvironment } from './support/environments.js';
 import { DIRECTORY } from './support/logs.js';
 
@@ -109,6 +110,7 @@ describe('no file stays open', () => {
 });
 
 test.each([false, true])('a closed reader reads nothing any more (that it has failed: %s)', (failed) => {
+  turnsByLooks(0);
   const io = createMemoryStorageIo();
   const config = { directory: DIRECTORY, io, blockBytes: 512, segmentBytes: 1024, ...new TestEnvironment().options };
   const written = SegmentedWal.openSync({ ...config, compression: { codec: 'deflate' } });

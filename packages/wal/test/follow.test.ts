@@ -6,6 +6,7 @@ import { ManualTime } from '../../../harness/test-kit/manual-time.js';
 import { rejection, thrown } from '../../../harness/test-kit/outcomes.js';
 import { temporaryDirectory } from '../../../harness/test-kit/temporary-directory.js';
 import { text } from '../../../harness/test-kit/text.js';
+import { turnsByLooks } from '../../../harness/test-kit/turn-clock.js';
 import { watch } from './support/outcomes.js';
 import { StepDisk } from './support/step-disk.js';
 
@@ -39,6 +40,7 @@ describe.each(BACKENDS)('on %s', (_name, create) => {
   });
 
   test('each record comes once, in order, while a writer commits across 50 rolls and truncations', async () => {
+    turnsByLooks(0);
     await using io = create();
     await using wal = await Wal.open(directoryFor(io), { io, ...small });
     const count = 3000;
@@ -223,6 +225,7 @@ describe('it is woken', () => {
 
 describe('truncation', () => {
   test('keeps what a follower has not read yet, and only while it reads', async () => {
+    turnsByLooks(0);
     const { wal } = await opened(small);
     for (let lsn = 1; lsn <= 100; lsn++) await wal.commit(`event ${lsn}`.padEnd(300, '.'));
     const follower = wal.follow(1, { batch: 10 });

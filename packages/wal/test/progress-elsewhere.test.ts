@@ -13,6 +13,7 @@ const POLL_MS = 77;
 
 test('a follower that has reached the end, and then begins elsewhere, reports nothing any more', async () => {
   turnsByLooks(0);
+  turnsByLooks(0);
   const disk = new MemoryDisk();
   const io = createMemoryStorageIo({ disk });
   let nowMs = 1000;

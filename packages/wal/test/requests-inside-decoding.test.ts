@@ -1,6 +1,7 @@
 import { createMemoryStorageIo } from '@walstack/storage-io';
 import { Wal, type WalEvent, type WalFollower } from '@walstack/wal';
 import { expect, test } from 'vitest';
+import { turnsByLooks } from '../../../harness/test-kit/turn-clock.js';
 
 const LAST = 20;
 
@@ -49,6 +50,7 @@ test.each([
 });
 
 test('where decoding makes a request and fails, the request ends that was made first, and the others find the end', async () => {
+  turnsByLooks(0);
   const { wal, hook } = await numbered();
   const follower = wal.follow(1);
   await follower.next();

@@ -81,7 +81,7 @@ export class Output {
     return this.write(`${text}\n`);
   }
 
-  /** Writes a value as {@link jsonLine}. */
+  /** Writes a value as one line of JSON, with the characters escaped that a terminal obeys. */
   json(value: unknown): Promise<void> | undefined {
     return this.line(jsonLine(value));
   }
