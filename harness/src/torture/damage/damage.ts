@@ -18,7 +18,7 @@ import {
   scanFrames,
   segmentSeed,
 } from '@walstack/codec';
-import { keptBySalvage } from '../../fuzz/checks/salvage-rule.js';
+import { keptBySalvage, keptWhenTold } from '../../fuzz/checks/salvage-rule.js';
 import type { Entry } from '../../fuzz/logs/trees.js';
 import type { Random } from '../../random.js';
 
@@ -93,7 +93,9 @@ function damageOf(
 ): Damage {
   const tree = treeIn(directory);
   const rule = keptBySalvage(tree);
-  const kept = typeof rule === 'object' ? rule : asked;
+  // A cut inside a batch has left its first part, which salvage does not keep where it has to be given the LSN behind that.
+  const told = keptWhenTold(tree, asked.nextLsn);
+  const kept = typeof rule === 'object' ? rule : typeof told === 'object' ? told : asked;
   // An empty segment at the end is given up only with something before it.
   const isGivenUp = ({ name, firstLsn }: SegmentFile): boolean =>
     name === headless || firstLsn < kept.firstLsn || (firstLsn >= kept.nextLsn && kept.nextLsn < nextLsn);
@@ -102,7 +104,7 @@ function damageOf(
     text,
     firstLsn: kept.firstLsn,
     nextLsn: kept.nextLsn,
-    salvageLsn: typeof rule === 'object' ? undefined : kept.nextLsn,
+    salvageLsn: typeof rule === 'object' ? undefined : asked.nextLsn,
     givenUp: new Map(givenUp.map(({ name }) => [name, tree.get(name) as Uint8Array])),
   };
 }
